@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ledger - every open job of a pool; see ledger.h.
+ */
+#include "master/ledger.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TABLE_FIRST = 256 };
+
+void ledger_init(struct ledger *l)
+{
+	*l = (struct ledger){.serial = 1};
+	list_init(&l->queue);
+	list_init(&l->suspects);
+}
+
+void ledger_fini(struct ledger *l)
+{
+	for (size_t i = 0; i < l->cap; i++) {
+		if (l->table[i]) {
+			ledger_free(l, l->table[i]);
+		}
+	}
+	free(l->table);
+	free(l->free_places);
+	ledger_init(l);
+}
+
+/* Twice the places; the new ones are free, the lowest on top. */
+static int grow(struct ledger *l)
+{
+	size_t cap = l->cap ? l->cap * 2 : TABLE_FIRST;
+	struct job **table = realloc(l->table, cap * sizeof(struct job *));
+	if (table) {
+		l->table = table;
+	}
+	uint32_t *places = realloc(l->free_places, cap * sizeof *places);
+	if (places) {
+		l->free_places = places;
+	}
+	if (!table || !places || cap > UINT32_MAX) {
+		return PM_ENOMEM;
+	}
+	for (size_t i = cap; i-- > l->cap;) {
+		table[i] = NULL;
+		places[l->free_ct++] = (uint32_t)i;
+	}
+	l->cap = cap;
+	return 0;
+}
+
+/* The one place that changes state and list. */
+static void ledger_move(struct job *job, enum job_state state, struct list *to, bool front)
+{
+	static const bool allowed[3][3] = {
+		/* to:        QUEUED SENT  DONE */
+		[JOB_QUEUED] = {true, true, true},
+		[JOB_SENT] = {true, false, true},
+		[JOB_DONE] = {false, false, false},
+	};
+	assert(allowed[job->state][state]);
+	if (job->list) {
+		list_remove(job->list, &job->link);
+	}
+	job->state = state;
+	job->list = to;
+	if (to && front) {
+		list_push_front(to, &job->link);
+	} else if (to) {
+		list_push_back(to, &job->link);
+	}
+}
+
+int ledger_add(struct ledger *l, struct job **out, const void *arg, size_t len)
+{
+	struct job *job = malloc(sizeof *job + len + 1);
+	if (!job || (!l->free_ct && grow(l))) {
+		free(job);
+		return PM_ENOMEM;
+	}
+	*job = (struct job){.arg_len = len};
+	if (len) {
+		memcpy(job->arg, arg, len);
+	}
+	job->arg[len] = '\0';
+	uint32_t place = l->free_places[--l->free_ct];
+	job->id = (uint64_t)l->serial++ << 32 | place;
+	l->table[place] = job;
+	l->open_ct++;
+	ledger_move(job, JOB_QUEUED, &l->queue, false);
+	*out = job;
+	return 0;
+}
+
+struct job *ledger_find(const struct ledger *l, uint64_t id)
+{
+	uint32_t place = (uint32_t)id;
+	struct job *job = place < l->cap ? l->table[place] : NULL;
+	return job && job->id == id ? job : NULL;
+}
+
+void ledger_send(struct job *job, struct list *held, struct slot *slot)
+{
+	job->slot = slot;
+	job->attempts++;
+	ledger_move(job, JOB_SENT, held, false);
+}
+
+void ledger_requeue(struct ledger *l, struct job *job, bool suspect)
+{
+	job->slot = NULL;
+	if (suspect) {
+		ledger_move(job, JOB_QUEUED, &l->suspects, false);
+	} else {
+		ledger_move(job, JOB_QUEUED, &l->queue, true);
+	}
+}
+
+void ledger_settle(struct job *job)
+{
+	ledger_move(job, JOB_DONE, NULL, false);
+}
+
+void ledger_free(struct ledger *l, struct job *job)
+{
+	uint32_t place = (uint32_t)job->id;
+	assert(l->table[place] == job);
+	if (job->list) {
+		list_remove(job->list, &job->link);
+	}
+	l->table[place] = NULL;
+	l->free_places[l->free_ct++] = place;
+	l->open_ct--;
+	pm_results_clear(&job->result, 1);
+	free(job);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ledger - every open job of a pool: the truth about who holds what.
+ *
+ * Runs in: the master.  Sockets lose things; the ledger does not.  A job is
+ *
+ *     QUEUED  in `queue`, or in `suspects` when it may be what kills workers
+ *     SENT    in the `held` list of one slot, for one generation and attempt
+ *     DONE    its result is set; its map owns it now
+ *
+ *     QUEUED -> SENT -> DONE,  SENT -> QUEUED (worker lost),  QUEUED -> DONE
+ *
+ * ledger_move() is the only place that changes `state` and the list.  Pure
+ * bookkeeping: no I/O, no clock, no policy.
+ */
+#ifndef MASTER_LEDGER_H
+#define MASTER_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/list.h"
+#include "common/poolmap.h"
+
+struct map;
+struct slot;
+
+enum job_state { JOB_QUEUED, JOB_SENT, JOB_DONE };
+
+struct job {
+	/* identity */
+	uint64_t id;          /* in the pool, never used twice */
+	struct map *map;      /* NULL: nobody wants the result any more */
+	uint64_t index;       /* in its map */
+	pm_task_fn *task;
+	uint64_t queued_at_us;
+	bool once;            /* must not run twice */
+
+	/* state */
+	enum job_state state;
+	struct list *list;    /* that it is in; NULL: none */
+	struct list_node link;
+	struct slot *slot;    /* SENT: who holds it; DONE: who did; or NULL */
+	unsigned attempts;    /* times it was sent */
+	unsigned deaths;      /* workers that died while it may have been running */
+	unsigned lone_deaths; /* of these, the ones in which it was alone */
+
+	/* result, when DONE; bytes and message are malloc'd, owned by the job */
+	struct pm_result result;
+
+	size_t arg_len;
+	unsigned char arg[];
+};
+
+struct ledger {
+	struct job **table;   /* by the low half of an id */
+	uint32_t *free_places;
+	size_t cap, free_ct;
+	uint32_t serial;      /* of the next job, the high half of its id */
+	struct list queue;
+	struct list suspects;
+	size_t open_ct;       /* jobs in the table */
+};
+
+void ledger_init(struct ledger *l);
+void ledger_fini(struct ledger *l); /* frees all jobs, wherever they are */
+
+/* Enter a job, QUEUED at the end of the queue.  Copies the argument.  0 or
+ * PM_ENOMEM. */
+int ledger_add(struct ledger *l, struct job **out, const void *arg, size_t len);
+
+/* The open job of this id; NULL: none, or none any more. */
+struct job *ledger_find(const struct ledger *l, uint64_t id);
+
+void ledger_send(struct job *job, struct list *held, struct slot *slot);
+/* Back to the front of the queue, or among the suspects. */
+void ledger_requeue(struct ledger *l, struct job *job, bool suspect);
+void ledger_settle(struct job *job);
+void ledger_free(struct ledger *l, struct job *job);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * loss - what becomes of the jobs of a lost worker; see pool.h.
+ *
+ * Runs in: the master.  Called by slot.c when an exit was reported and all that
+ * could still be read was read.  The judgement is verdict.c's; this file finds
+ * out who may have been running, and carries it out.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "master/pool.h"
+#include "master/verdict.h"
+
+static void set_cause(const struct slot *s, int status, struct pm_result *r)
+{
+	char text[160];
+	if (s->doom == DOOM_SILENT) {
+		snprintf(text, sizeof text, "worker was silent for %u ms and was killed",
+			s->pool->options.hang_timeout_ms);
+	} else if (WIFSIGNALED(status)) {
+		snprintf(text, sizeof text, "worker died by signal %d (%s)",
+			WTERMSIG(status), strsignal(WTERMSIG(status)));
+	} else {
+		snprintf(text, sizeof text, "worker exited with status %d",
+			WEXITSTATUS(status));
+	}
+	r->domain = WIFSIGNALED(status) ? PM_DOMAIN_SIGNAL : PM_DOMAIN_EXIT;
+	r->code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+	r->message = strdup(text); /* NULL when memory is short: the code still tells */
+}
+
+static void fail(const struct slot *s, struct job *job, int status)
+{
+	set_cause(s, status, &job->result);
+	job->result.error = PM_EWORKERLOST;
+	job->result.worker = (int)s->number;
+	ledger_settle(job);
+	s->pool->stats.results++;
+	map_settled(job->map, job);
+}
+
+static void carry_out(struct slot *s, struct job *job, enum verdict verdict, int status)
+{
+	struct ledger *l = &s->pool->ledger;
+	if (!job->map) {
+		ledger_free(l, job); /* nobody waits for it */
+	} else if (verdict == VERDICT_FAIL) {
+		fail(s, job, status);
+	} else {
+		ledger_requeue(l, job, verdict == VERDICT_SUSPECT);
+		s->pool->stats.jobs_rerun++;
+	}
+}
+
+/* A worker starts its jobs in the order it got them, and results leave `held`:
+ * so the first `concurrency` that are left may have been running, and no
+ * others.  From the last to the first, so that those that are queued again, each at
+ * the front, keep their order. */
+void loss_settle(struct slot *s, int status)
+{
+	size_t place = s->held.ct;
+	bool alone = place == 1;
+	while (place > 0) {
+		place--;
+		struct job *job = list_entry(s->held.head.prev, struct job, link);
+		bool running = place < s->concurrency;
+		carry_out(s, job, verdict_on_loss(job, running, alone), status);
+	}
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * rundir - the runtime directory of a pool; see rundir.h.
+ */
+#include "master/rundir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/poolmap.h"
+
+/* A directory younger than this may belong to a pool that has not locked it yet. */
+enum { STALE_AFTER_S = 10 };
+
+#define NAME_FORMAT "poolmap-%lu-"
+
+void rundir_remove(const char *path)
+{
+	DIR *dir = opendir(path);
+	if (!dir) {
+		return;
+	}
+	struct dirent *entry;
+	while ((entry = readdir(dir))) {
+		unlinkat(dirfd(dir), entry->d_name, 0); /* fails for . and .. */
+	}
+	closedir(dir);
+	rmdir(path);
+}
+
+/* Nobody holds its lock, and it is old enough to have been locked. */
+static bool is_stale(int parent_fd, const char *name)
+{
+	struct stat st;
+	if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode) ||
+		st.st_uid != geteuid() || time(NULL) - st.st_mtime < STALE_AFTER_S) {
+		return false;
+	}
+	char lock[NAME_MAX + 8];
+	snprintf(lock, sizeof lock, "%s/lock", name);
+	int fd = openat(parent_fd, lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0) {
+		return errno == ENOENT;
+	}
+	bool free_lock = flock(fd, LOCK_EX | LOCK_NB) == 0;
+	close(fd);
+	return free_lock;
+}
+
+/* Clear what pools left that were killed together with their forkserver. */
+static void sweep(const char *parent)
+{
+	DIR *dir = opendir(parent);
+	if (!dir) {
+		return;
+	}
+	char prefix[40];
+	snprintf(prefix, sizeof prefix, NAME_FORMAT, (unsigned long)geteuid());
+	struct dirent *entry;
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
+			is_stale(dirfd(dir), entry->d_name)) {
+			char path[PATH_MAX];
+			int len = snprintf(path, sizeof path, "%s/%s", parent, entry->d_name);
+			if (len > 0 && (size_t)len < sizeof path) {
+				rundir_remove(path);
+			}
+		}
+	}
+	closedir(dir);
+}
+
+static int lock(struct rundir *r)
+{
+	char path[RUNDIR_PATH_MAX + 8];
+	snprintf(path, sizeof path, "%s/lock", r->path);
+	r->lock_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (r->lock_fd < 0 || flock(r->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		return error_note_errno(PM_ESYSTEM, "cannot lock %s", path);
+	}
+	return 0;
+}
+
+static int make_below(struct rundir *r, const char *parent)
+{
+	int len = snprintf(r->path, sizeof r->path, "%s/" NAME_FORMAT "XXXXXX", parent,
+		(unsigned long)geteuid());
+	if (parent[0] != '/' || len < 0 || (size_t)len >= sizeof r->path) {
+		return error_note(PM_ESYSTEM,
+			"cannot use %s as runtime directory: its path is %s", parent,
+			parent[0] == '/' ? "too long" : "relative");
+	}
+	if (!mkdtemp(r->path)) {
+		return error_note_errno(PM_ESYSTEM, "cannot make a directory in %s", parent);
+	}
+	int err = lock(r);
+	if (err) {
+		rundir_close(r);
+	}
+	return err;
+}
+
+/* The rule of the XDG base directories: ours, and nobody else may enter. */
+static bool is_private(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+		!(st.st_mode & 077);
+}
+
+int rundir_open(struct rundir *r, const char *parent)
+{
+	*r = (struct rundir){.lock_fd = -1};
+	const char *xdg = getenv("XDG_RUNTIME_DIR");
+	const char *candidates[] = {
+		xdg && is_private(xdg) ? xdg : NULL, getenv("TMPDIR"), "/tmp"};
+	if (parent) {
+		sweep(parent);
+		return make_below(r, parent);
+	}
+	int err = PM_ESYSTEM;
+	for (size_t i = 0; i < sizeof candidates / sizeof *candidates && err; i++) {
+		if (candidates[i] && *candidates[i]) {
+			sweep(candidates[i]);
+			err = make_below(r, candidates[i]);
+		}
+	}
+	return err;
+}
+
+void rundir_close(struct rundir *r)
+{
+	if (r->path[0]) {
+		rundir_remove(r->path);
+	}
+	if (r->lock_fd >= 0) {
+		close(r->lock_fd);
+	}
+	*r = (struct rundir){.lock_fd = -1};
+}

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * slot - the life of one worker as the master sees it; see pool.h.
+ *
+ * Runs in: the master.  Called by pool.c (start, drain, beat), by the
+ * forkserver's reports and by the lifeline.  Whether and when a dead worker is
+ * replaced is decided in respawn.c, what becomes of its jobs in loss.c.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/lifeline.h"
+#include "master/control.h"
+#include "master/pool.h"
+#include "master/respawn.h"
+
+/* What nanomsg can still hold of a dead worker is one frame and a little;
+ * frames of the others come between. */
+enum { LAST_FRAMES = 1024 };
+
+const char *slot_state_name(enum slot_state state)
+{
+	static const char *const names[] = {
+		"empty", "starting", "ready", "draining", "lost", "gone"};
+	return state <= SLOT_GONE ? names[state] : "unknown";
+}
+
+/* ------------------------------------------------------------------- birth */
+
+static void jobs_cb(evutil_socket_t fd, short what, void *ctx)
+{
+	struct slot *s = ctx;
+	(void)fd;
+	(void)what;
+	slot_flush(s);
+	pool_wake(s->pool); /* there may be credit again */
+}
+
+static void fill_boot(const struct slot *s, struct boot *boot)
+{
+	const struct pm_pool *pool = s->pool;
+	boot->route.slot = s->number;
+	boot->route.generation = s->generation;
+	memcpy(boot->route.nonce, pool->nonce, PROTO_NONCE_BYTES);
+	boot->concurrency = s->concurrency;
+	boot->heartbeat_ms = SLOT_BEAT_MS;
+	boot->max_bytes = pool->options.max_bytes;
+	boot->stack_bytes = pool->options.stack_bytes;
+	snprintf(boot->job_path, sizeof boot->job_path, "%s/j-%u-%u", pool->rundir.path,
+		s->number, s->generation);
+	snprintf(boot->result_path, sizeof boot->result_path, "%s/r", pool->rundir.path);
+}
+
+static void lifeline_cb(evutil_socket_t fd, short what, void *ctx);
+
+/* Both wires and the lifeline, before the process that will use them. */
+static int open_links(struct slot *s, const struct boot *boot, int ends[2])
+{
+	int err = wire_listen(&s->jobs, WIRE_PUSH, boot->job_path);
+	if (err) {
+		return err;
+	}
+	err = lifeline_pair(ends);
+	if (err) {
+		return err;
+	}
+	s->lifeline = ends[0];
+	s->lifeline_event = event_new(
+		s->pool->base, ends[0], EV_READ | EV_PERSIST, lifeline_cb, s);
+	s->jobs_event = event_new(s->pool->base, s->jobs.ready_fd, EV_READ, jobs_cb, s);
+	if (!s->lifeline_event || !s->jobs_event || event_add(s->lifeline_event, NULL) < 0) {
+		close(ends[1]);
+		return error_note(PM_ENOMEM, "cannot watch a worker");
+	}
+	outbox_init(&s->outbox, &s->jobs, PROTO_JOBS, &boot->route);
+	inbox_init(&s->inbox, PROTO_RESULTS, &boot->route,
+		s->pool->options.max_bytes + PROTO_RESULT_HEAD_BYTES + PROTO_MESSAGE_MAX);
+	return 0;
+}
+
+static void close_links(struct slot *s)
+{
+	if (s->lifeline_event) {
+		event_free(s->lifeline_event);
+		s->lifeline_event = NULL;
+	}
+	if (s->lifeline >= 0) {
+		close(s->lifeline);
+		s->lifeline = -1;
+	}
+	if (s->jobs_event) {
+		event_free(s->jobs_event);
+		s->jobs_event = NULL;
+	}
+	outbox_fini(&s->outbox);
+	inbox_fini(&s->inbox);
+	wire_close(&s->jobs);
+}
+
+/* The way of every end: pause, then start again, or break the pool. */
+static void respawn(struct slot *s, const char *why)
+{
+	struct pm_pool *pool = s->pool;
+	s->state = pool->closing ? SLOT_GONE : SLOT_EMPTY;
+	if (pool->closing) {
+		return;
+	}
+	pool->failed_starts = s->was_ready ? 0 : pool->failed_starts + 1;
+	if (respawn_gives_up(pool->failed_starts, pool_ready_ct(pool))) {
+		pool_break(pool, "no worker starts, %u tries: %s", pool->failed_starts, why);
+		return;
+	}
+	unsigned delay_ms = respawn_delay_ms(pool->failed_starts);
+	struct timeval tv = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
+	evtimer_add(s->respawn_timer, &tv);
+}
+
+void slot_start(struct slot *s)
+{
+	struct control_request request = {.type = CONTROL_SPAWN};
+	int ends[2] = {-1, -1};
+	assert(s->state == SLOT_EMPTY);
+	s->generation++;
+	s->doom = DOOM_NONE;
+	s->was_ready = false;
+	s->said_bye = false;
+	s->silent_beats = 0;
+	s->pid = 0;
+	credit_init(&s->credit, s->concurrency, s->pool->now_us);
+	fill_boot(s, &request.boot);
+	int err = open_links(s, &request.boot, ends);
+	if (!err) {
+		err = control_send(s->pool->control, &request, sizeof request, ends[1]);
+		close(ends[1]);
+	}
+	if (err) {
+		close_links(s);
+		respawn(s, pm_last_error());
+		return;
+	}
+	s->state = SLOT_STARTING;
+}
+
+static void respawn_cb(evutil_socket_t fd, short what, void *ctx)
+{
+	struct slot *s = ctx;
+	(void)fd;
+	(void)what;
+	if (s->state == SLOT_EMPTY && !s->pool->closing && !s->pool->broken) {
+		slot_start(s);
+	}
+}
+
+void slot_spawned(struct slot *s, pid_t pid, int error)
+{
+	if (pid > 0) {
+		s->pid = pid;
+	} else if (s->state == SLOT_STARTING || s->state == SLOT_LOST) {
+		close_links(s);
+		respawn(s, strerror(error));
+	}
+}
+
+/* ---------------------------------------------------------------- lifeline */
+
+static void on_hello(struct slot *s, const struct proto_life_message *m)
+{
+	if (s->state != SLOT_STARTING) {
+		return;
+	}
+	if (m->values[0] != PROTO_VERSION) {
+		slot_doom(s, DOOM_PROTO);
+		return;
+	}
+	s->state = SLOT_READY;
+	s->was_ready = true;
+	s->pool->failed_starts = 0;
+	pool_wake(s->pool);
+}
+
+static void on_message(struct slot *s, const struct proto_life_message *m)
+{
+	if (m->slot != s->number || m->generation != s->generation) {
+		s->pool->stats.frames_dropped++;
+		return;
+	}
+	s->silent_beats = 0;
+	switch (m->type) {
+	case PROTO_HELLO:
+		on_hello(s, m);
+		break;
+	case PROTO_BYE:
+		s->said_bye = true;
+		s->bye_sequence = m->values[0];
+		slot_check_bye(s);
+		break;
+	case PROTO_HEARTBEAT:
+		break;
+	default:
+		s->pool->stats.frames_dropped++;
+	}
+}
+
+/* The worker is gone, or as good as: its exit will be reported.  Stop
+ * listening, or the end of file would wake us for ever.  One that was asked to
+ * drain leaves like this; any other is made sure of. */
+static void on_silence(struct slot *s)
+{
+	event_del(s->lifeline_event);
+	if (s->state != SLOT_DRAINING) {
+		slot_doom(s, DOOM_NONE);
+	}
+}
+
+static void lifeline_cb(evutil_socket_t fd, short what, void *ctx)
+{
+	struct slot *s = ctx;
+	struct proto_life_message m;
+	enum lifeline_verdict v;
+	(void)what;
+	while ((v = lifeline_receive(fd, &m)) == LIFELINE_OK || v == LIFELINE_BAD) {
+		if (v == LIFELINE_OK) {
+			on_message(s, &m);
+		} else {
+			s->pool->stats.frames_dropped++;
+		}
+	}
+	if (v == LIFELINE_GONE) {
+		on_silence(s);
+	}
+}
+
+static void say(struct slot *s, enum proto_life type, uint32_t count, uint64_t value)
+{
+	struct proto_life_message m = {.type = type,
+		.slot = s->number,
+		.generation = s->generation,
+		.count = count,
+		.values = {value}};
+	if (lifeline_send(s->lifeline, &m) != LIFELINE_OK) {
+		slot_doom(s, DOOM_PROTO); /* it has not read a word for ages */
+	}
+}
+
+void slot_check_bye(struct slot *s)
+{
+	if (s->said_bye && s->state == SLOT_DRAINING &&
+		s->inbox.sequence >= s->bye_sequence) {
+		say(s, PROTO_ACK, 0, 0);
+		s->said_bye = false;
+	}
+}
+
+void slot_cancel(struct slot *s, const uint64_t *ids, size_t ct)
+{
+	struct proto_life_message m = {
+		.type = PROTO_CANCEL, .slot = s->number, .generation = s->generation};
+	for (size_t i = 0; i < ct; i += m.count) {
+		m.count = ct - i < PROTO_CANCEL_MAX ? (uint32_t)(ct - i) : PROTO_CANCEL_MAX;
+		memcpy(m.values, ids + i, m.count * sizeof *ids);
+		if (lifeline_send(s->lifeline, &m) != LIFELINE_OK) {
+			return; /* the jobs run to their end, nobody waits for them */
+		}
+	}
+}
+
+void slot_beat(struct slot *s)
+{
+	const struct pm_pool_options *o = &s->pool->options;
+	if (s->state == SLOT_EMPTY || s->state == SLOT_GONE || s->state == SLOT_LOST) {
+		return;
+	}
+	/* Our own beats are the clock: a master that was stopped, or a machine
+	 * that slept, has missed its own as well. */
+	s->silent_beats++;
+	unsigned limit_ms = s->state == SLOT_STARTING ? o->start_timeout_ms : o->hang_timeout_ms;
+	if (limit_ms && s->silent_beats > limit_ms / SLOT_BEAT_MS + 1) {
+		slot_doom(s, s->state == SLOT_STARTING ? DOOM_START : DOOM_SILENT);
+	}
+}
+
+void slot_flush(struct slot *s)
+{
+	if (s->state != SLOT_READY && s->state != SLOT_DRAINING) {
+		return;
+	}
+	int err = outbox_flush(&s->outbox);
+	if (err == WIRE_AGAIN) {
+		event_add(s->jobs_event, NULL);
+	} else if (err) {
+		slot_doom(s, DOOM_PROTO);
+	}
+}
+
+/* ------------------------------------------------------------------- death */
+
+void slot_drain(struct slot *s)
+{
+	if (s->state == SLOT_READY) {
+		slot_flush(s);
+	}
+	if (s->state == SLOT_READY) {
+		s->state = SLOT_DRAINING;
+		say(s, PROTO_DRAIN, 1, s->outbox.sequence);
+	} else if (s->state == SLOT_STARTING) {
+		slot_doom(s, DOOM_STOP);
+	} else if (s->state == SLOT_EMPTY) {
+		evtimer_del(s->respawn_timer);
+		s->state = SLOT_GONE;
+	}
+}
+
+void slot_doom(struct slot *s, enum slot_doom why)
+{
+	if (s->state == SLOT_EMPTY || s->state == SLOT_LOST || s->state == SLOT_GONE) {
+		return;
+	}
+	struct control_request request = {.type = CONTROL_KILL};
+	request.boot.route.slot = s->number;
+	request.boot.route.generation = s->generation;
+	s->doom = why;
+	s->state = SLOT_LOST;
+	/* When the forkserver does not answer, its end of file is on the way. */
+	(void)control_send(s->pool->control, &request, sizeof request, -1);
+}
+
+static void describe(const struct slot *s, int status, char *out, size_t size)
+{
+	const char *text = WIFEXITED(status) ? proto_exit_text(WEXITSTATUS(status)) : NULL;
+	if (s->doom == DOOM_START) {
+		snprintf(out, size, "a worker was not ready within %u ms",
+			s->pool->options.start_timeout_ms);
+	} else if (WIFSIGNALED(status)) {
+		snprintf(out, size, "a worker died by signal %d (%s)", WTERMSIG(status),
+			strsignal(WTERMSIG(status)));
+	} else if (text) {
+		snprintf(out, size, "a worker %s", text);
+	} else {
+		snprintf(out, size, "a worker exited with status %d", WEXITSTATUS(status));
+	}
+}
+
+void slot_exited(struct slot *s, int status)
+{
+	struct pm_pool *pool = s->pool;
+	char why[128];
+	describe(s, status, why, sizeof why);
+	/* Read what can still be read from it before its jobs are judged. */
+	(void)gather_read(pool, LAST_FRAMES);
+	bool orderly = s->state == SLOT_DRAINING && WIFEXITED(status) &&
+		WEXITSTATUS(status) == PROTO_EXIT_OK;
+	if (!orderly && s->doom != DOOM_STOP) {
+		pool->stats.workers_lost++;
+	}
+	s->state = SLOT_LOST;
+	loss_settle(s, status);
+	close_links(s);
+	if (pool->quarantine == s) {
+		pool->quarantine = NULL;
+	}
+	s->quarantine = false;
+	respawn(s, why);
+	pool_wake(pool);
+}
+
+/* -------------------------------------------------------------------- init */
+
+int slot_init(struct slot *s, struct pm_pool *pool, unsigned number, unsigned concurrency)
+{
+	*s = (struct slot){.pool = pool,
+		.number = number,
+		.concurrency = concurrency,
+		.lifeline = -1,
+		.jobs = {.socket = -1}};
+	list_init(&s->held);
+	list_init(&s->outbox.waiting);
+	s->respawn_timer = evtimer_new(pool->base, respawn_cb, s);
+	return s->respawn_timer ? 0 : PM_ENOMEM;
+}
+
+void slot_fini(struct slot *s)
+{
+	if (s->respawn_timer) {
+		event_free(s->respawn_timer);
+		s->respawn_timer = NULL;
+	}
+	close_links(s);
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine_check - what a request must be like, see engine_check.h.
+ *
+ * libcurl sends what it is given: a newline in a URL or a header would become
+ * a second header or a second request.  So everything that ends up in the
+ * head of a request passes here first.  Parsing proper stays with libcurl.
+ */
+#include "worker/engine_check.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "worker/engine_errors.h"
+
+/* RFC 9110, 5.6.2.  No locale: these are bytes of a protocol. */
+static bool is_token_byte(unsigned char c)
+{
+	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		(c >= '0' && c <= '9')) {
+		return true;
+	}
+	return c && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
+static bool is_token(const char *text)
+{
+	if (!*text) {
+		return false;
+	}
+	for (; *text; text++) {
+		if (!is_token_byte((unsigned char)*text)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* For messages: a name that is none may hold anything. */
+static const char *printable(const char *text, char *out, size_t cap)
+{
+	size_t n = 0;
+	for (; text[n] && n + 1 < cap; n++) {
+		unsigned char c = (unsigned char)text[n];
+		out[n] = c < 0x20 || c >= 0x7f ? '?' : text[n];
+	}
+	out[n] = '\0';
+	return out;
+}
+
+/* ------------------------------------------------------------------- the URL */
+
+static bool has_scheme(const char *url, const char *scheme)
+{
+	size_t n = strlen(scheme);
+	return strncasecmp(url, scheme, n) == 0 && url[n] == ':';
+}
+
+static bool looks_like_scheme(const char *url)
+{
+	size_t n = strspn(url, "abcdefghijklmnopqrstuvwxyz"
+			       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+	return n && url[n] == ':' && strchr("0123456789+-.", url[0]) == NULL;
+}
+
+static int check_scheme(const char *url, const char **rest, struct pm_failure *failure)
+{
+	bool ours = has_scheme(url, "http") || has_scheme(url, "https");
+	if (!ours && looks_like_scheme(url)) {
+		return engine_failure(failure, PM_ESCHEME, PM_DOMAIN_NONE, 0,
+			"scheme '%.*s' is not supported: use http or https",
+			(int)strcspn(url, ":"), url);
+	}
+	const char *after = ours ? strchr(url, ':') + 1 : url;
+	if (!ours || strncmp(after, "//", 2) != 0) {
+		return engine_failure(failure, PM_EBADURL, PM_DOMAIN_NONE, 0,
+			"URL does not begin with http:// or https://");
+	}
+	*rest = after + 2;
+	return 0;
+}
+
+static int check_bytes(const char *url, struct pm_failure *failure)
+{
+	size_t n = strnlen(url, (size_t)REQUEST_URL_MAX + 1);
+	if (n > REQUEST_URL_MAX) {
+		return engine_failure(failure, PM_EBADURL, PM_DOMAIN_NONE, 0,
+			"URL is longer than %d bytes", REQUEST_URL_MAX);
+	}
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)url[i];
+		if (c <= ' ' || c == 0x7f) {
+			return engine_failure(failure, PM_EBADURL, PM_DOMAIN_NONE, 0,
+				"URL has a %s at byte %zu: percent-encode it",
+				c == ' ' ? "space" : "control character", i);
+		}
+	}
+	return 0;
+}
+
+/* Digits up to 65535, or nothing. */
+static bool is_port(const char *text, size_t len)
+{
+	unsigned long port = 0;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9') {
+			return false;
+		}
+		port = port * 10 + (unsigned long)(text[i] - '0');
+		if (port > 65535) {
+			return false;
+		}
+	}
+	return true;
+}
+
+struct span {
+	const char *at;
+	size_t len;
+};
+
+/* [user[:password]@]host[:port] */
+static int split_authority(struct span all, struct span *host, struct span *port)
+{
+	const char *user_end = memrchr(all.at, '@', all.len);
+	if (user_end) {
+		all.len -= (size_t)(user_end + 1 - all.at);
+		all.at = user_end + 1;
+	}
+	const char *end = all.at + all.len;
+	const char *host_end = all.len && *all.at == '[' ? memchr(all.at, ']', all.len)
+							 : memchr(all.at, ':', all.len);
+	if (all.len && *all.at == '[') {
+		if (!host_end) {
+			return PM_EBADURL;
+		}
+		host_end++;
+	} else if (!host_end) {
+		host_end = end;
+	}
+	*host = (struct span){all.at, (size_t)(host_end - all.at)};
+	if (host_end == end) {
+		*port = (struct span){end, 0};
+		return 0;
+	}
+	*port = (struct span){host_end + 1, (size_t)(end - host_end - 1)};
+	return *host_end == ':' ? 0 : PM_EBADURL;
+}
+
+static uint32_t hash_host(struct span host)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+	for (size_t i = 0; i < host.len; i++) {
+		unsigned char c = (unsigned char)host.at[i];
+		if (c >= 'A' && c <= 'Z') {
+			c = (unsigned char)(c + ('a' - 'A'));
+		}
+		hash = (hash ^ c) * 16777619u;
+	}
+	return hash;
+}
+
+static int check_url(const char *url, uint32_t *host_hash, struct pm_failure *failure)
+{
+	struct span authority = {url, 0}, host, port;
+	if (!url || !*url) {
+		return engine_failure(
+			failure, PM_EBADURL, PM_DOMAIN_NONE, 0, "URL is empty");
+	}
+	int err = check_bytes(url, failure);
+	if (!err) {
+		err = check_scheme(url, &authority.at, failure);
+	}
+	if (err) {
+		return err;
+	}
+	authority.len = strcspn(authority.at, "/?#");
+	if (split_authority(authority, &host, &port) || !host.len) {
+		return engine_failure(failure, PM_EBADURL, PM_DOMAIN_NONE, 0,
+			"URL has no valid host");
+	}
+	if (!is_port(port.at, port.len)) {
+		return engine_failure(failure, PM_EBADURL, PM_DOMAIN_NONE, 0,
+			"the URL's port is not a number up to 65535");
+	}
+	*host_hash = hash_host(host);
+	return 0;
+}
+
+/* --------------------------------------------------------- method and headers */
+
+const char *request_method(const struct pm_request *request)
+{
+	if (request->method) {
+		return request->method;
+	}
+	return request->body ? "POST" : "GET";
+}
+
+static int check_method(const struct pm_request *request, struct pm_failure *failure)
+{
+	const char *method = request_method(request);
+	if (!is_token(method) || strlen(method) > REQUEST_METHOD_MAX) {
+		return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
+			"method is not a word of 1 to %d bytes that HTTP allows",
+			REQUEST_METHOD_MAX);
+	}
+	if (strcmp(method, "CONNECT") == 0) {
+		return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
+			"method CONNECT makes a tunnel, not a response");
+	}
+	if (request->body_len && !request->body) {
+		return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
+			"body is NULL but body_len is %zu", request->body_len);
+	}
+	if (request->body_len && strcmp(method, "HEAD") == 0) {
+		return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
+			"a HEAD request cannot have a body");
+	}
+	return 0;
+}
+
+static bool is_header_value(const char *value)
+{
+	for (; *value; value++) {
+		unsigned char c = (unsigned char)*value;
+		if ((c < ' ' && c != '\t') || c == 0x7f) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static int check_header(const struct pm_header *h, struct pm_failure *failure)
+{
+	char name[64];
+	if (!h->name || !h->value) {
+		return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
+			"a header's name or value is NULL");
+	}
+	printable(h->name, name, sizeof(name));
+	if (!is_token(h->name)) {
+		return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
+			"header '%s' has a name that HTTP does not allow", name);
+	}
+	if (!is_header_value(h->value)) {
+		return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
+			"header '%s' has a control character in its value", name);
+	}
+	if (strcasecmp(h->name, "Content-Length") == 0 ||
+		strcasecmp(h->name, "Transfer-Encoding") == 0) {
+		return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
+			"header '%s' follows from the body and cannot be given", name);
+	}
+	return 0;
+}
+
+static int check_headers(
+	const struct pm_request *request, size_t *bytes, struct pm_failure *failure)
+{
+	*bytes = 0;
+	if (request->header_ct > REQUEST_HEADERS_MAX) {
+		return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
+			"more than %d headers", REQUEST_HEADERS_MAX);
+	}
+	if (request->header_ct && !request->headers) {
+		return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
+			"headers is NULL but header_ct is %zu", request->header_ct);
+	}
+	for (size_t i = 0; i < request->header_ct; i++) {
+		const struct pm_header *h = &request->headers[i];
+		int err = check_header(h, failure);
+		if (err) {
+			return err;
+		}
+		/* Each length is that of a string in memory and the sum is looked
+		 * at every time, so it cannot wrap. */
+		*bytes += strlen(h->name) + strlen(h->value);
+		if (*bytes > REQUEST_HEADER_BYTES_MAX) {
+			return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
+				"headers are larger than %d bytes",
+				REQUEST_HEADER_BYTES_MAX);
+		}
+	}
+	return 0;
+}
+
+bool request_has_header(const struct pm_request *request, const char *name)
+{
+	for (size_t i = 0; i < request->header_ct; i++) {
+		if (strcasecmp(request->headers[i].name, name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+int request_check(const struct pm_request *request, struct request_facts *facts,
+	struct pm_failure *failure)
+{
+	int err = check_url(request->url, &facts->host_hash, failure);
+	if (!err) {
+		err = check_method(request, failure);
+	}
+	return err ? err : check_headers(request, &facts->header_bytes, failure);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine_check - what a request must be like before an engine sees it.
+ *
+ * Runs in: the worker.  Called by the engine at the start of a transfer.
+ * Plain functions of plain data; the first thing wrong is the answer.
+ */
+#ifndef WORKER_ENGINE_CHECK_H
+#define WORKER_ENGINE_CHECK_H
+
+#include "common/poolmap.h"
+
+/* Limits of a request, beyond which it is refused. */
+enum {
+	REQUEST_URL_MAX = 65536,               /* bytes of the URL: PM_EBADURL */
+	REQUEST_METHOD_MAX = 32,               /* bytes of the method: PM_EINVAL */
+	REQUEST_HEADERS_MAX = 1000,            /* headers: PM_EINVAL */
+	REQUEST_HEADER_BYTES_MAX = 256 * 1024, /* all of them: PM_EINVAL */
+};
+
+/* What the check learned on the way. */
+struct request_facts {
+	uint32_t host_hash;  /* of the host name, whatever its case */
+	size_t header_bytes; /* names and values */
+};
+
+/* Returns 0; PM_EBADURL, PM_ESCHEME or PM_EINVAL, and *failure says why. */
+int request_check(const struct pm_request *request, struct request_facts *facts,
+	struct pm_failure *failure);
+
+/* Is `name` the name of one of its headers? */
+bool request_has_header(const struct pm_request *request, const char *name);
+
+/* The method it stands for: its own, or the default. */
+const char *request_method(const struct pm_request *request);
+
+#endif

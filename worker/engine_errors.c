@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine_errors - from what libcurl says to an error class, see
+ * engine_errors.h.
+ *
+ * A CURLcode is often too coarse: 1, 27 and 56 mean several things that a user
+ * has to tell apart.  There the words of the error buffer decide; they are
+ * those of libcurl 7.88, and a word that is not recognised leads to the more
+ * general class, never to a wrong one.
+ */
+#include "worker/engine_errors.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Codes that newer libcurl has and the oldest supported one has no name for. */
+enum { CODE_TOO_LARGE = 100, CODE_ECH_REQUIRED = 101 };
+
+static bool says(const char *message, const char *words)
+{
+	return strstr(message, words) != NULL;
+}
+
+static bool is_tls(int code)
+{
+	switch (code) {
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_OBSOLETE51: /* was: the peer's certificate */
+	case CURLE_SSL_ENGINE_NOTFOUND:
+	case CURLE_SSL_ENGINE_SETFAILED:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CIPHER:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_USE_SSL_FAILED:
+	case CURLE_SSL_ENGINE_INITFAILED:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_SHUTDOWN_FAILED:
+	case CURLE_SSL_CRL_BADFILE:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+	case CURLE_SSL_INVALIDCERTSTATUS:
+	case CURLE_SSL_CLIENTCERT:
+	case CODE_ECH_REQUIRED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* 1: a scheme that is not allowed, here or in a redirect; or an answer that
+ * does not begin like HTTP/1. */
+static int class_of_protocol(const char *message)
+{
+	return says(message, "HTTP/0.9") || says(message, "HTTP version")
+		       ? PM_EBADRESPONSE
+		       : PM_ESCHEME;
+}
+
+/* 56: the connection broke, or what it brought is not HTTP. */
+static int class_of_receive(const char *message)
+{
+	if (says(message, "Too large response headers")) {
+		return PM_EHEADERSIZE;
+	}
+	if (says(message, "Recv failure") || says(message, "reset by peer") ||
+		says(message, "unexpected eof") || says(message, "SSL_ERROR_SYSCALL")) {
+		return PM_ERESET;
+	}
+	return says(message, "SSL_read") ? PM_ETLS : PM_EBADRESPONSE;
+}
+
+static int class_of(const struct engine_evidence *e)
+{
+	if (is_tls(e->code)) {
+		return PM_ETLS;
+	}
+	switch (e->code) {
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		return class_of_protocol(e->message);
+	case CURLE_URL_MALFORMAT:
+		return PM_EBADURL;
+	case CURLE_COULDNT_RESOLVE_PROXY:
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return PM_EDNS;
+	case CURLE_COULDNT_CONNECT:
+		return PM_ECONNECT;
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_GOT_NOTHING:
+	case CURLE_BAD_CONTENT_ENCODING:
+	case CURLE_HTTP2:
+	case CURLE_HTTP2_STREAM:
+		return PM_EBADRESPONSE;
+	case CURLE_PARTIAL_FILE:
+		return PM_ETRUNCATED;
+	case CURLE_OUT_OF_MEMORY:
+		/* libcurl says this of one header over 100 KiB as well, and a
+		 * worker that is out of memory hardly gets to read an answer. */
+		return e->answered ? PM_EHEADERSIZE : PM_ENOMEM;
+	case CODE_TOO_LARGE:
+		return PM_EHEADERSIZE;
+	case CURLE_FILESIZE_EXCEEDED:
+		return PM_EBODYSIZE;
+	case CURLE_OPERATION_TIMEDOUT:
+		return says(e->message, "too slow") ? PM_ESTALLED : PM_ETIMEDOUT;
+	case CURLE_TOO_MANY_REDIRECTS:
+		return PM_EREDIRECTS;
+	case CURLE_SEND_ERROR:
+		return PM_ERESET;
+	case CURLE_RECV_ERROR:
+		return class_of_receive(e->message);
+	default:
+		return PM_EINTERNAL;
+	}
+}
+
+/* A stop of ours: libcurl only knows that a callback refused. */
+static const char *stop_text(int error)
+{
+	switch (error) {
+	case PM_EBODYSIZE:
+		return "the body is larger than max_body";
+	case PM_ENOMEM:
+		return "no memory for the response";
+	default:
+		return "libcurl cannot go on with its connections";
+	}
+}
+
+void engine_classify(const struct engine_evidence *e, struct pm_failure *failure)
+{
+	if (e->stopped) {
+		engine_failure(failure, e->stopped, PM_DOMAIN_CURL, e->code, "%s",
+			stop_text(e->stopped));
+		return;
+	}
+	if (e->code == CURLE_COULDNT_CONNECT && e->socket_errno) {
+		engine_failure(failure, PM_ECONNECT, PM_DOMAIN_CURL, e->code,
+			"cannot make a socket: %s", strerror(e->socket_errno));
+		return;
+	}
+	int error = class_of(e);
+	const char *text = e->message;
+	if (!*text && error == PM_EHEADERSIZE) {
+		text = "a response header is too large";
+	} else if (!*text) {
+		text = curl_easy_strerror((CURLcode)e->code);
+	}
+	engine_failure(failure, error, PM_DOMAIN_CURL, e->code, "%s", text);
+}
+
+int engine_failure(struct pm_failure *failure, int error, int domain, int code,
+	const char *fmt, ...)
+{
+	va_list args;
+	*failure = (struct pm_failure){.error = error, .domain = domain, .code = code};
+	va_start(args, fmt);
+	vsnprintf(failure->message, sizeof(failure->message), fmt, args);
+	va_end(args);
+	return error;
+}

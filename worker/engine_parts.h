@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine_parts - what the files of the libcurl engine share.  Private to them.
+ *
+ *	engine    all of it: the free handles, and the slots for shards
+ *	shard     one CURLM and its events; runs some of the transfers
+ *	transfer  one easy handle, and the request and answer it works on
+ *
+ * Why several shards: what libcurl does for one request grows with the number
+ * of connections its CURLM has (it walks them), so one CURLM of 5000 costs
+ * several times what 20 of 250 cost.  Why a shard is replaced: a CURLM never
+ * forgets a host whose connection it had to evict, and walks all of those at
+ * the next eviction; so a shard that made SHARD_CONNECTS_MAX connections is
+ * drained, and a fresh one takes its slot.
+ */
+#ifndef WORKER_ENGINE_PARTS_H
+#define WORKER_ENGINE_PARTS_H
+
+#include <curl/curl.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "common/buf.h"
+#include "common/list.h"
+#include "worker/engine.h"
+#include "worker/engine_check.h"
+#include "worker/engine_errors.h"
+#include "worker/engine_response.h"
+
+enum {
+	SHARD_TRANSFERS_MAX = 256,  /* that one shard runs at once */
+	SHARD_KEEP_MIN = 16,        /* connections kept, however few transfers run */
+	SHARD_CONNECTS_MAX = 1024,  /* made by one shard before it is replaced */
+	SHARDS_DRAINING_MAX = 8,    /* replaced ones that still run something */
+	KEEP_BYTES_MAX = 4096,      /* of a buffer that stays with an idle handle */
+	BODY_RESERVE_MAX = 1 << 20, /* believed of a Content-Length in advance */
+	DNS_CACHE_S = 60,           /* an address is used for */
+};
+
+/* A socket that libcurl wants watched. */
+struct watch {
+	struct event event;
+	struct shard *shard;
+	struct list_node link; /* in its shard's list, or in the engine's spare one */
+	short what;
+};
+
+struct shard {
+	struct engine *engine;
+	CURLM *multi;
+	struct event timer;
+	struct list running;   /* of struct transfer */
+	struct list watches;   /* of struct watch */
+	struct list_node link; /* in the engine's list of draining shards */
+	unsigned connects;     /* connections made so far */
+	bool draining;
+	bool broken; /* it cannot go on: its transfers must be failed */
+};
+
+struct engine {
+	struct event_base *base;
+	CURLSH *sessions; /* TLS sessions, for all shards */
+	const char *ca_file;
+	struct shard **slots; /* NULL where no shard was needed yet */
+	unsigned slot_ct;
+	unsigned shard_max; /* transfers per shard */
+	struct list idle;   /* transfers without work; the last used is first */
+	struct list spare_watches;
+	struct list draining;
+	struct event reaper; /* frees drained shards, outside their callbacks */
+};
+
+enum transfer_verb { VERB_GET, VERB_HEAD, VERB_BODY };
+
+/* What the easy handle's options are now.  It is never reset: an option is set
+ * when it differs from this, so that nothing leaks from one job to the next
+ * and what stays the same costs nothing. */
+struct transfer_options {
+	enum transfer_verb verb;
+	char method[REQUEST_METHOD_MAX + 1]; /* "" : that of the verb */
+	struct curl_slist *headers;
+	long timeout_ms, connect_timeout_ms;
+	long max_redirects;
+	long redirect_post; /* redirects after which a body is sent again */
+	bool follow, insecure, one_shot, watch_headers;
+	char *ca_file; /* NULL: the system's */
+};
+
+/* Where in the answer's head the header callback is. */
+enum head_state { HEAD_EXPECTS_STATUS, HEAD_IN_FIELDS, HEAD_DONE };
+
+struct transfer {
+	CURL *easy;
+	struct engine *engine;
+	struct shard *shard;   /* while it runs */
+	struct list_node link; /* in running of its shard, or in idle */
+	engine_done_fn *done;
+	void *ctx;
+	struct transfer_options now;
+
+	/* request */
+	void *header_memory;        /* of the caller's headers */
+	struct curl_slist extra[2]; /* our own */
+	bool keep_headers;
+	bool discard_body;
+	size_t max_body;
+
+	/* answer */
+	struct buf body;
+	size_t body_len; /* also when it is not kept */
+	struct buf head; /* name NUL value NUL ... of the last response */
+	size_t head_ct;
+	enum head_state head_state;
+	bool head_open; /* the last header may go on in the next line */
+	int stopped;    /* pm_error for which a callback stopped it */
+	int socket_errno;
+	struct response *reserve; /* to report with when memory is gone */
+	char error_text[CURL_ERROR_SIZE];
+};
+
+/* engine_request.c: make a handle's options those of a request.  PM_ENOMEM
+ * leaves a handle that can only be freed. */
+int transfer_setup_once(struct transfer *t) PM_MUSTCHECK;
+int transfer_configure(struct transfer *t, const struct pm_request *request,
+	const struct request_facts *facts, bool one_shot) PM_MUSTCHECK;
+void transfer_release_request(struct transfer *t);
+
+/* engine_receive.c: libcurl's callbacks, and the response from what came. */
+size_t transfer_on_body(char *bytes, size_t size, size_t ct, void *ctx);
+size_t transfer_on_header(char *bytes, size_t size, size_t ct, void *ctx);
+void transfer_begin_answer(struct transfer *t);
+void transfer_build_result(
+	struct transfer *t, CURLcode code, struct engine_result *result);
+void transfer_release_answer(struct transfer *t);
+
+/* engine_curl.c: called by a shard when a transfer has ended. */
+void transfer_finish(struct transfer *t, CURLcode code);
+
+/* engine_shard.c */
+struct shard *shard_open(struct engine *e);
+void shard_close(struct shard *s); /* nothing may be running */
+int shard_add(struct shard *s, struct transfer *t, struct pm_failure *failure);
+void shard_remove(struct transfer *t);
+void shard_drain(struct shard *s);
+
+#endif

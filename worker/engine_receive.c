@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine_receive - collects what a server sends, and makes the result of it.
+ *
+ * Runs in: the worker.  The callbacks are called by libcurl, deep inside
+ * socket_action: they only store, or stop the transfer.  Never trusts a length
+ * that a server announces: the bytes that really came are counted.
+ */
+#include "worker/engine_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---------------------------------------------------------------------- body */
+
+static size_t stop(struct transfer *t, int error)
+{
+	t->stopped = error;
+	return CURL_WRITEFUNC_ERROR;
+}
+
+/* Before the first byte: what is announced, as far as it is credible.  Returns
+ * 0 or a pm_error. */
+static int expect_body(struct transfer *t)
+{
+	curl_off_t announced = -1;
+	curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+	if (announced < 0) {
+		return 0;
+	}
+	if ((uint64_t)announced > t->max_body) {
+		return PM_EBODYSIZE;
+	}
+	if (t->discard_body || announced > BODY_RESERVE_MAX) {
+		return 0;
+	}
+	return buf_reserve(&t->body, (size_t)announced + 1);
+}
+
+size_t transfer_on_body(char *bytes, size_t size, size_t ct, void *ctx)
+{
+	struct transfer *t = ctx;
+	size_t n = size * ct; /* libcurl: size is 1, ct at most 16 KiB */
+	int err = t->body_len ? 0 : expect_body(t);
+	if (err || n > t->max_body - t->body_len) {
+		return stop(t, err ? err : PM_EBODYSIZE);
+	}
+	if (!t->discard_body && buf_put(&t->body, bytes, n)) {
+		return stop(t, PM_ENOMEM);
+	}
+	t->body_len += n;
+	return n;
+}
+
+/* ---------------------------------------------------------------------- head */
+
+struct line {
+	const char *at;
+	size_t len;
+};
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static struct line trimmed(const char *at, size_t len)
+{
+	while (len && is_blank(at[0])) {
+		at++;
+		len--;
+	}
+	while (len && is_blank(at[len - 1])) {
+		len--;
+	}
+	return (struct line){at, len};
+}
+
+/* 303 asks for a GET.  libcurl makes it one, but keeps a name of the method
+ * that it was told to use. */
+static void obey_see_other(struct transfer *t)
+{
+	long status = 0;
+	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 303 && t->now.follow && t->now.method[0]) {
+		curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, NULL);
+		t->now.method[0] = '\0';
+	}
+}
+
+static int put_string(struct buf *b, struct line s)
+{
+	int err = buf_put(b, s.at, s.len);
+	return err ? err : buf_put(b, "", 1);
+}
+
+static void lower(char *at, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (at[i] >= 'A' && at[i] <= 'Z') {
+			at[i] = (char)(at[i] + ('a' - 'A'));
+		}
+	}
+}
+
+static int put_field(struct transfer *t, const char *bytes, size_t len)
+{
+	const char *colon = memchr(bytes, ':', len);
+	t->head_open = false;
+	if (!colon || colon == bytes) {
+		return 0; /* not a header; libcurl let it pass, so do we */
+	}
+	struct line name = trimmed(bytes, (size_t)(colon - bytes));
+	struct line value = trimmed(colon + 1, len - (size_t)(colon + 1 - bytes));
+	size_t before = t->head.len;
+	if (put_string(&t->head, name)) {
+		return PM_ENOMEM;
+	}
+	lower(t->head.data + before, name.len);
+	if (put_string(&t->head, value)) {
+		return PM_ENOMEM;
+	}
+	t->head_ct++;
+	t->head_open = true;
+	return 0;
+}
+
+/* An obsolete folded line goes on with the value before it. */
+static int put_continuation(struct transfer *t, const char *bytes, size_t len)
+{
+	struct line more = trimmed(bytes, len);
+	if (!t->head_open || !more.len) {
+		return 0;
+	}
+	t->head.data[t->head.len - 1] = ' '; /* was the NUL */
+	return put_string(&t->head, more);
+}
+
+static int put_line(struct transfer *t, const char *bytes, size_t len)
+{
+	if (t->head_state == HEAD_DONE) {
+		/* Another response follows a redirect or a 1xx.  What else
+		 * comes after a head are trailers: not headers. */
+		if (len < 5 || memcmp(bytes, "HTTP/", 5) != 0) {
+			return 0;
+		}
+		t->head_state = HEAD_EXPECTS_STATUS;
+	}
+	if (t->head_state == HEAD_EXPECTS_STATUS) {
+		t->head_state = HEAD_IN_FIELDS;
+		t->head_open = false;
+		t->head_ct = 0;
+		buf_clear(&t->head);
+		return 0;
+	}
+	if (bytes[0] == '\r' || bytes[0] == '\n') {
+		t->head_state = HEAD_DONE;
+		obey_see_other(t);
+		return 0;
+	}
+	if (!t->keep_headers) {
+		return 0;
+	}
+	return bytes[0] == ' ' || bytes[0] == '\t' ? put_continuation(t, bytes, len)
+						   : put_field(t, bytes, len);
+}
+
+/* One line of a head.  libcurl stops at 300 KiB of them. */
+size_t transfer_on_header(char *bytes, size_t size, size_t ct, void *ctx)
+{
+	struct transfer *t = ctx;
+	size_t n = size * ct; /* libcurl: size is 1, ct at most 100 KiB */
+	if (n && put_line(t, bytes, n)) {
+		return stop(t, PM_ENOMEM);
+	}
+	return n;
+}
+
+/* -------------------------------------------------------------------- result */
+
+void transfer_begin_answer(struct transfer *t)
+{
+	buf_clear(&t->body);
+	buf_clear(&t->head);
+	t->body_len = 0;
+	t->head_ct = 0;
+	t->head_state = HEAD_EXPECTS_STATUS;
+	t->head_open = false;
+	t->stopped = 0;
+	t->socket_errno = 0;
+	t->error_text[0] = '\0';
+}
+
+void transfer_release_answer(struct transfer *t)
+{
+	if (t->body.cap > KEEP_BYTES_MAX) {
+		buf_fini(&t->body);
+	}
+	if (t->head.cap > KEEP_BYTES_MAX) {
+		buf_fini(&t->head);
+	}
+}
+
+static int version_number(long curl_version)
+{
+	switch (curl_version) {
+	case CURL_HTTP_VERSION_1_0:
+		return 10;
+	case CURL_HTTP_VERSION_1_1:
+		return 11;
+	case CURL_HTTP_VERSION_2_0:
+		return 20;
+	case CURL_HTTP_VERSION_3:
+		return 30;
+	default:
+		return 0;
+	}
+}
+
+static long info_long(struct transfer *t, CURLINFO what)
+{
+	long value = 0;
+	curl_easy_getinfo(t->easy, what, &value);
+	return value;
+}
+
+static uint64_t info_count(struct transfer *t, CURLINFO what)
+{
+	curl_off_t value = 0;
+	curl_easy_getinfo(t->easy, what, &value);
+	return value > 0 ? (uint64_t)value : 0;
+}
+
+static struct line info_text(struct transfer *t, CURLINFO what)
+{
+	char *value = NULL;
+	curl_easy_getinfo(t->easy, what, &value);
+	return value ? (struct line){value, strlen(value)} : (struct line){"", 0};
+}
+
+static void fill_numbers(struct transfer *t, struct pm_response *pm)
+{
+	pm->status = (int)info_long(t, CURLINFO_RESPONSE_CODE);
+	pm->http_version = version_number(info_long(t, CURLINFO_HTTP_VERSION));
+	pm->redirect_ct = (unsigned)info_long(t, CURLINFO_REDIRECT_COUNT);
+	pm->size_download = info_count(t, CURLINFO_SIZE_DOWNLOAD_T);
+	pm->size_upload = info_count(t, CURLINFO_SIZE_UPLOAD_T);
+	pm->time_namelookup_us = info_count(t, CURLINFO_NAMELOOKUP_TIME_T);
+	pm->time_connect_us = info_count(t, CURLINFO_CONNECT_TIME_T);
+	pm->time_appconnect_us = info_count(t, CURLINFO_APPCONNECT_TIME_T);
+	pm->time_starttransfer_us = info_count(t, CURLINFO_STARTTRANSFER_TIME_T);
+	pm->time_total_us = info_count(t, CURLINFO_TOTAL_TIME_T);
+}
+
+static void fill_headers(struct transfer *t, struct response *r)
+{
+	struct pm_header *table = (struct pm_header *)(void *)r->store;
+	const char *from = t->head.data;
+	for (size_t i = 0; i < t->head_ct; i++) {
+		for (int part = 0; part < 2; part++) {
+			size_t len = strlen(from);
+			const char *text = response_text(r, from, len);
+			*(part ? &table[i].value : &table[i].name) = text;
+			from += len + 1;
+		}
+	}
+	r->pm.header_ct = t->head_ct;
+}
+
+/* A large body changes hands with its buffer, a small one is copied, so that
+ * its buffer stays with the handle. */
+static bool body_moves(const struct transfer *t)
+{
+	return t->body.len > KEEP_BYTES_MAX;
+}
+
+static int fill_body(struct transfer *t, struct response *r)
+{
+	r->pm.body_len = t->body_len;
+	if (!body_moves(t)) {
+		r->pm.body = response_text(r, t->body.data, t->body.len);
+		return 0;
+	}
+	if (!buf_text(&t->body)) {
+		return PM_ENOMEM;
+	}
+	char *fitting = realloc(t->body.data, t->body.len + 1);
+	r->body_memory = fitting ? fitting : t->body.data;
+	r->pm.body = r->body_memory;
+	t->body = (struct buf){0};
+	return 0;
+}
+
+/* NULL: no memory. */
+static struct response *build_response(struct transfer *t, bool with_body)
+{
+	struct line url = info_text(t, CURLINFO_EFFECTIVE_URL);
+	struct line type = info_text(t, CURLINFO_CONTENT_TYPE);
+	struct line ip = info_text(t, CURLINFO_PRIMARY_IP);
+	size_t body = with_body && !body_moves(t) ? t->body.len : 0;
+	size_t head_ct = t->keep_headers ? t->head_ct : 0;
+	/* libcurl bounds the first three, we the others: megabytes at most. */
+	struct response *r = response_new(
+		head_ct, t->head.len + url.len + type.len + ip.len + body + 4);
+	if (!r) {
+		return NULL;
+	}
+	fill_numbers(t, &r->pm);
+	r->pm.url_effective = response_text(r, url.at, url.len);
+	r->pm.content_type = response_text(r, type.at, type.len);
+	r->pm.remote_ip = response_text(r, ip.at, ip.len);
+	fill_headers(t, r);
+	if (with_body && fill_body(t, r)) {
+		response_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void transfer_build_result(
+	struct transfer *t, CURLcode code, struct engine_result *result)
+{
+	result->failure.error = 0;
+	if (code) {
+		engine_classify(
+			&(struct engine_evidence){
+				.code = (int)code,
+				.message = t->error_text,
+				.stopped = t->stopped,
+				.socket_errno = t->socket_errno,
+				.answered = info_count(t,
+						    CURLINFO_STARTTRANSFER_TIME_T) > 0,
+			},
+			&result->failure);
+	}
+	struct response *r = build_response(t, code == CURLE_OK);
+	if (!r) {
+		r = t->reserve;
+		t->reserve = NULL;
+		engine_failure(&result->failure, PM_ENOMEM, PM_DOMAIN_NONE, 0,
+			"no memory for the response");
+	}
+	result->response = &r->pm;
+}

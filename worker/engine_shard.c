@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine_shard - one CURLM on the worker's event base.
+ *
+ * Runs in: the worker.  libcurl says which sockets and which time to wait for;
+ * the loop says when; shard_drive() is the only way in, and what has ended is
+ * collected after it, never inside a callback of libcurl.  Always returns 0
+ * from those callbacks: anything else kills the CURLM.
+ */
+#include "worker/engine_parts.h"
+
+#include <stdlib.h>
+
+/* ---------------------------------------------------------------- collecting */
+
+/* The transfers cannot be driven any further: end them, so that every one of
+ * them gets its callback. */
+static void fail_all(struct shard *s)
+{
+	struct list_node *n;
+	while ((n = list_first(&s->running))) {
+		struct transfer *t = list_entry(n, struct transfer, link);
+		t->stopped = PM_ESYSTEM;
+		transfer_finish(t, CURLE_ABORTED_BY_CALLBACK);
+	}
+}
+
+/* The callbacks may start and cancel transfers, of this shard too.  libcurl
+ * takes a removed handle's message out of its queue, and a message is of no
+ * use to us beyond its first two fields. */
+static void collect(struct shard *s)
+{
+	CURLMsg *message;
+	int left;
+	while ((message = curl_multi_info_read(s->multi, &left))) {
+		struct transfer *t = NULL;
+		CURLcode code = message->data.result;
+		if (message->msg == CURLMSG_DONE) {
+			curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
+			transfer_finish(t, code);
+		}
+	}
+}
+
+static void shard_drive(struct shard *s, curl_socket_t fd, int events)
+{
+	int running;
+	CURLMcode bad = curl_multi_socket_action(s->multi, fd, events, &running);
+	collect(s);
+	if (bad || s->broken) {
+		s->broken = true;
+		fail_all(s);
+	}
+}
+
+/* -------------------------------------------------------------- the loop's side */
+
+static void on_socket(evutil_socket_t fd, short what, void *ctx)
+{
+	struct watch *w = ctx;
+	int events = (what & EV_READ ? CURL_CSELECT_IN : 0) |
+		     (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+	shard_drive(w->shard, fd, events); /* w may be gone now */
+}
+
+static void on_timeout(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	shard_drive(ctx, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* ------------------------------------------------------------- libcurl's side */
+
+/* Without events the shard would wait for ever: have the loop fail it. */
+static void mark_broken(struct shard *s)
+{
+	s->broken = true;
+	event_active(&s->timer, EV_TIMEOUT, 0);
+}
+
+static int on_timer_wanted(CURLM *multi, long timeout_ms, void *ctx)
+{
+	struct shard *s = ctx;
+	(void)multi;
+	if (timeout_ms < 0) {
+		event_del(&s->timer);
+		return 0;
+	}
+	struct timeval tv = {
+		.tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000};
+	if (event_add(&s->timer, &tv)) {
+		mark_broken(s);
+	}
+	return 0;
+}
+
+static void watch_free(struct watch *w)
+{
+	struct shard *s = w->shard;
+	if (w->what) {
+		event_del(&w->event);
+	}
+	list_remove(&s->watches, &w->link);
+	list_push_front(&s->engine->spare_watches, &w->link);
+}
+
+static struct watch *watch_new(struct shard *s, curl_socket_t fd)
+{
+	struct list_node *n = list_pop_front(&s->engine->spare_watches);
+	struct watch *w = n ? list_entry(n, struct watch, link) : malloc(sizeof(*w));
+	if (!w) {
+		return NULL;
+	}
+	w->shard = s;
+	w->what = 0;
+	list_push_back(&s->watches, &w->link);
+	curl_multi_assign(s->multi, fd, w);
+	return w;
+}
+
+static int watch_set(struct watch *w, curl_socket_t fd, short what)
+{
+	if (w->what == what) {
+		return 0;
+	}
+	if (w->what) {
+		event_del(&w->event);
+	}
+	w->what = what;
+	event_assign(&w->event, w->shard->engine->base, fd, (short)(what | EV_PERSIST),
+		on_socket, w);
+	return event_add(&w->event, NULL);
+}
+
+static int on_socket_wanted(
+	CURL *easy, curl_socket_t fd, int wanted, void *ctx, void *socket_ctx)
+{
+	struct shard *s = ctx;
+	struct watch *w = socket_ctx;
+	(void)easy;
+	if (wanted == CURL_POLL_REMOVE) {
+		if (w) {
+			curl_multi_assign(s->multi, fd, NULL);
+			watch_free(w);
+		}
+		return 0;
+	}
+	short what = (short)((wanted & CURL_POLL_IN ? EV_READ : 0) |
+			     (wanted & CURL_POLL_OUT ? EV_WRITE : 0));
+	w = w ? w : watch_new(s, fd);
+	if (!w || watch_set(w, fd, what)) {
+		mark_broken(s);
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------- lifetime */
+
+static CURLMcode set_options(struct shard *s)
+{
+	CURLM *m = s->multi;
+	CURLMcode bad = curl_multi_setopt(m, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
+	bad = bad ? bad : curl_multi_setopt(m, CURLMOPT_SOCKETDATA, s);
+	bad = bad ? bad : curl_multi_setopt(m, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
+	bad = bad ? bad : curl_multi_setopt(m, CURLMOPT_TIMERDATA, s);
+	/* libcurl's own choice follows the load, and closes connections that are
+	 * wanted again a moment later. */
+	long keep = s->engine->shard_max;
+	keep = keep < SHARD_KEEP_MIN ? SHARD_KEEP_MIN : keep;
+	bad = bad ? bad : curl_multi_setopt(m, CURLMOPT_MAXCONNECTS, keep);
+	return bad;
+}
+
+struct shard *shard_open(struct engine *e)
+{
+	struct shard *s = malloc(sizeof(*s));
+	if (!s) {
+		return NULL;
+	}
+	*s = (struct shard){.engine = e, .multi = curl_multi_init()};
+	list_init(&s->running);
+	list_init(&s->watches);
+	event_assign(&s->timer, e->base, -1, 0, on_timeout, s);
+	if (!s->multi || set_options(s)) {
+		curl_multi_cleanup(s->multi);
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+/* Events go before the sockets that they watch are closed, or the base would
+ * keep a stale entry for the number. */
+void shard_close(struct shard *s)
+{
+	struct list_node *n;
+	while ((n = list_first(&s->watches))) {
+		watch_free(list_entry(n, struct watch, link));
+	}
+	curl_multi_setopt(s->multi, CURLMOPT_SOCKETFUNCTION, NULL);
+	curl_multi_setopt(s->multi, CURLMOPT_TIMERFUNCTION, NULL);
+	curl_multi_cleanup(s->multi);
+	event_del(&s->timer);
+	free(s);
+}
+
+/* From now on each transfer that ends closes a connection as well. */
+void shard_drain(struct shard *s)
+{
+	s->draining = true;
+	curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, 1L);
+}
+
+int shard_add(struct shard *s, struct transfer *t, struct pm_failure *failure)
+{
+	CURLMcode bad = curl_multi_add_handle(s->multi, t->easy);
+	if (bad) {
+		return engine_failure(failure, PM_ENOMEM, PM_DOMAIN_NONE, 0,
+			"cannot start the transfer: %s", curl_multi_strerror(bad));
+	}
+	t->shard = s;
+	list_push_back(&s->running, &t->link);
+	return 0;
+}
+
+void shard_remove(struct transfer *t)
+{
+	curl_multi_remove_handle(t->shard->multi, t->easy);
+	list_remove(&t->shard->running, &t->link);
+	t->shard = NULL;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * results - ended tasks into result frames; see worker.h.
+ *
+ * Runs in: the worker.  A frame costs some 30 us on each side when it travels
+ * alone, and next to nothing per result when many share it.  So while other
+ * tasks are under way, whose results will follow, a frame stays open for a
+ * moment; the credit's prefetch covers that moment.
+ */
+#include <string.h>
+
+#include "common/outbox.h"
+#include "worker/worker.h"
+
+static struct {
+	struct wire wire;
+	struct outbox outbox;
+	struct event *writable; /* the wire takes frames again; on demand */
+	struct event *delay;
+	struct buf scratch;
+} self;
+
+/* A result that cannot be sent ends the worker: the master runs the job again,
+ * in another one. */
+static void check(int err)
+{
+	if (err < 0) {
+		worker_exit(err == PM_ENOMEM ? PROTO_EXIT_MEMORY : PROTO_EXIT_PROTO);
+	}
+	if (err == WIRE_AGAIN) {
+		event_add(self.writable, NULL);
+	}
+}
+
+void results_add(struct pm_task *task)
+{
+	const struct pm_failure *f = &task->failure;
+	struct proto_result result = {.error = f->error};
+	if (f->error) {
+		result.domain = f->domain;
+		result.code = f->code;
+		result.message = f->message;
+		result.message_len = strlen(f->message);
+	} else {
+		result.bytes = (const uint8_t *)task->result.data;
+		result.len = task->result.len;
+	}
+	buf_clear(&self.scratch);
+	int err = proto_result_put(&self.scratch, &result);
+	if (!err) {
+		err = outbox_put(&self.outbox, task->id, task->attempt, self.scratch.data,
+			self.scratch.len);
+	}
+	check(err);
+}
+
+static void flush_cb(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	(void)ctx;
+	check(outbox_flush(&self.outbox));
+}
+
+void results_flush(bool at_once)
+{
+	if (!self.outbox.open_ct) {
+		return;
+	}
+	if (at_once) {
+		evtimer_del(self.delay);
+		check(outbox_flush(&self.outbox));
+	} else if (!evtimer_pending(self.delay, NULL)) {
+		struct timeval tv = {.tv_usec = RESULTS_DELAY_US};
+		evtimer_add(self.delay, &tv);
+	}
+}
+
+bool results_blocked(void)
+{
+	return self.outbox.waiting_bytes > RESULTS_WAITING_MAX;
+}
+
+bool results_all_sent(void)
+{
+	return !self.outbox.open_ct && list_empty(&self.outbox.waiting);
+}
+
+uint64_t results_sequence(void)
+{
+	return self.outbox.sequence;
+}
+
+void results_open(struct event_base *base, const struct boot *boot)
+{
+	if (wire_dial(&self.wire, WIRE_PUSH, boot->result_path)) {
+		worker_exit(PROTO_EXIT_BOOT);
+	}
+	outbox_init(&self.outbox, &self.wire, PROTO_RESULTS, &boot->route);
+	self.writable = event_new(base, self.wire.ready_fd, EV_READ, flush_cb, NULL);
+	self.delay = evtimer_new(base, flush_cb, NULL);
+	if (!self.writable || !self.delay) {
+		worker_exit(PROTO_EXIT_MEMORY);
+	}
+}
+
+void results_close(void)
+{
+	event_free(self.writable);
+	event_free(self.delay);
+	outbox_fini(&self.outbox);
+	buf_fini(&self.scratch);
+	wire_close(&self.wire);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * runner - runs tasks on fibers: the scheduler of one worker.
+ *
+ * Runs in: the worker.  Called by intake (new jobs), by link (cancellation) and
+ * by every await (task_park, task_wake).  Knows nothing of sockets or HTTP.
+ *
+ * A task that never waits is an ordinary call on the fiber that is running
+ * already; only a task that waits takes that fiber with it, and the next job
+ * starts on another one.
+ */
+#ifndef WORKER_RUNNER_H
+#define WORKER_RUNNER_H
+
+#include "common/buf.h"
+#include "common/list.h"
+#include "common/poolmap.h"
+
+struct seat;
+
+enum task_state {
+	TASK_QUEUED,  /* not started */
+	TASK_RUNNING, /* on the CPU */
+	TASK_PARKED,  /* waits for an event */
+	TASK_READY,   /* its event came, it waits for the CPU */
+};
+
+/* One job in this worker. */
+struct pm_task {
+	/* identity */
+	uint64_t id;
+	uint32_t attempt;
+	pm_task_fn *fn;
+	uint64_t queued_at_us;
+	uint64_t started_at_us;
+
+	/* state */
+	struct list_node link; /* in the list of its state */
+	enum task_state state;
+	bool cancelled;
+	struct seat *seat;                 /* the fiber it runs on, see runner.c */
+	void (*cancel_wait)(void *ctx);    /* while parked: how to stop waiting */
+	void *wait_ctx;
+	struct pm_response *last_response; /* of fetch.c, freed by it */
+	struct pm_response *responses;     /* of fetch.c, all that the task owns */
+
+	/* outcome */
+	struct buf result;
+	struct pm_failure failure;
+
+	/* the argument, followed by a NUL */
+	size_t arg_len;
+	_Alignas(max_align_t) unsigned char arg[];
+};
+
+/* Suspend the running task until task_wake().  Returns 0, or PM_ECANCELLED when
+ * the job was cancelled: then `cancel_wait(ctx)` has been called, once, and no
+ * wake-up will come.  If the job is cancelled already it calls
+ * cancel_wait(ctx) and returns PM_ECANCELLED at once. */
+int task_park(struct pm_task *task, void (*cancel_wait)(void *ctx), void *ctx)
+	PM_MUSTCHECK;
+
+/* Let a parked task go on at the end of this turn of the loop.  Called from
+ * loop callbacks, exactly once per park. */
+void task_wake(struct pm_task *task);
+
+/* Record why an await failed; returns `error`, for `return task_set_failure(...)`. */
+int task_set_failure(struct pm_task *task, int error, int domain, int code,
+	const char *message);
+
+/* ---- the scheduler, called by the other modules of the worker */
+
+/* Called once per task when it has ended, from the task's own fiber or from
+ * runner_cancel(); it reads the outcome and must not keep the task. */
+typedef void runner_done_fn(struct pm_task *task);
+
+/* `concurrency` tasks at once, each on a stack of `stack_bytes`. */
+void runner_init(unsigned concurrency, size_t stack_bytes, runner_done_fn *done);
+void runner_fini(void);
+
+/* A new task with room for its argument, to be filled and queued; NULL: no
+ * memory.  It belongs to the runner from runner_queue() on. */
+struct pm_task *runner_new_task(size_t arg_len);
+void runner_queue(struct pm_task *task);
+
+/* Run what is ready and start what is queued, while fewer than `concurrency`
+ * are under way and `may_start` holds.  Returns true when something was run. */
+bool runner_turn(bool may_start);
+
+/* Cancel the job with this id: one that is queued ends at once, one that waits
+ * is woken with PM_ECANCELLED.  False: there is none. */
+bool runner_cancel(uint64_t id);
+
+unsigned runner_started_ct(void); /* tasks that have begun and not ended */
+unsigned runner_held_ct(void);    /* these and the queued ones */
+
+/* Can runner_turn() do something now? */
+bool runner_has_work(bool may_start);
+
+/* ---- what the process that is this worker has: there is exactly one */
+
+struct event_base *worker_base(void);
+unsigned worker_slot(void);
+unsigned worker_concurrency(void); /* tasks that may run at once here */
+size_t worker_max_bytes(void);     /* of a result */
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * worker - the process: boot, loop, end; see worker.h.
+ *
+ * Runs in: the worker, a fresh child of the forkserver.  It leaves by _exit()
+ * only: what the host registered with atexit() is not this process's business.
+ */
+#include "worker/worker.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "worker/fetch.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#endif
+
+static struct {
+	const struct boot *boot;
+	struct event_base *base;
+	bool up; /* everything is open */
+} self;
+
+struct event_base *worker_base(void)
+{
+	return self.base;
+}
+
+unsigned worker_slot(void)
+{
+	return self.boot->route.slot;
+}
+
+unsigned worker_concurrency(void)
+{
+	return self.boot->concurrency;
+}
+
+size_t worker_max_bytes(void)
+{
+	return (size_t)self.boot->max_bytes;
+}
+
+/* --------------------------------------------------------------------- end */
+
+static void close_all(void)
+{
+	fetch_fini();
+	runner_fini();
+	intake_close();
+	results_close();
+	link_close();
+	event_base_free(self.base);
+}
+
+/* Only the orderly end frees: everywhere else the kernel is quicker, and tasks
+ * may stand on their stacks. */
+void worker_exit(int code)
+{
+	if (code == PROTO_EXIT_OK && self.up && runner_started_ct() == 0) {
+		close_all();
+#if defined(__SANITIZE_ADDRESS__)
+		__lsan_do_leak_check(); /* _exit() would skip it */
+#endif
+	}
+	_exit(code);
+}
+
+/* -------------------------------------------------------------------- boot */
+
+static struct event_base *make_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+	if (config) {
+		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+		event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
+		event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+		base = event_base_new_with_config(config);
+		event_config_free(config);
+	}
+	if (!base) {
+		worker_exit(PROTO_EXIT_MEMORY);
+	}
+	return base;
+}
+
+static void raise_files(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/* nanomsg works by a thread of its own.  In a child of a process where it was
+ * live it would look fine and never deliver: better to say so. */
+static void check_nanomsg(void)
+{
+	int threads = 0;
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	while (dir && (entry = readdir(dir))) {
+		threads += entry->d_name[0] != '.';
+	}
+	if (dir) {
+		closedir(dir);
+		if (threads < 2) {
+			worker_exit(PROTO_EXIT_NANOMSG);
+		}
+	}
+}
+
+static void open_all(int lifeline)
+{
+	const struct boot *boot = self.boot;
+	raise_files();
+	self.base = make_base();
+	link_open(self.base, boot, lifeline);
+	runner_init(boot->concurrency, (size_t)boot->stack_bytes, results_add);
+	results_open(self.base, boot);
+	intake_open(self.base, boot);
+	check_nanomsg();
+	self.up = true;
+	link_hello();
+}
+
+/* -------------------------------------------------------------------- loop */
+
+/* Tasks first: what they end with is sent in the same turn. */
+static void turn(void)
+{
+	(void)runner_turn(!results_blocked());
+	results_flush(runner_held_ct() == 0);
+	if (link_drained() && runner_held_ct() == 0 && results_all_sent()) {
+		link_bye(results_sequence());
+	}
+}
+
+void worker_main(const struct boot *boot, int lifeline)
+{
+	self.boot = boot;
+	open_all(lifeline);
+	for (;;) {
+		int how = runner_has_work(!results_blocked()) ? EVLOOP_NONBLOCK : EVLOOP_ONCE;
+		if (event_base_loop(self.base, how) < 0) {
+			worker_exit(PROTO_EXIT_BOOT);
+		}
+		turn();
+	}
+}
