@@ -9,51 +9,171 @@ SONAME  := libpoolmap.so.0
 
 FLAVOUR ?= release
 B       := build/$(FLAVOUR)
-CC      ?= gcc
 PREFIX  ?= /usr/local
+DESTDIR ?=
 
 PACKAGES := libevent_core nanomsg libcurl jansson libconfuse
-PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
-LIB_LIBS   = $(shell pkg-config --libs libevent_core nanomsg libcurl) -pthread
-CLI_LIBS   = $(shell pkg-config --libs jansson libconfuse)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+LIB_LIBS   := $(shell pkg-config --libs libevent_core nanomsg libcurl 2>/dev/null) -pthread
+CLI_LIBS   := $(shell pkg-config --libs jansson libconfuse 2>/dev/null)
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wformat=2 -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wcast-qual
 BASE := -std=c11 -D_GNU_SOURCE -I. -fPIC -fvisibility=hidden -MMD -MP $(WARN)
-OPT_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
-OPT_debug   := -O0 -g
+OPT_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
+	-fstack-clash-protection
+OPT_debug   := -O1 -g
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 OPT_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
-SAN_asan    := -fsanitize=address,undefined
-SAN_tsan    := -fsanitize=thread
+HARDEN_release := -Wl,-z,relro,-z,now
 CFLAGS  ?=
 LDFLAGS ?=
 COMPILE = $(CC) $(BASE) $(OPT_$(FLAVOUR)) $(PKG_CFLAGS) $(CFLAGS)
-LINK    = $(CC) $(OPT_$(FLAVOUR)) $(SAN_$(FLAVOUR)) $(LDFLAGS)
+LINK    = $(CC) $(OPT_$(FLAVOUR)) $(HARDEN_$(FLAVOUR)) $(LDFLAGS)
 
 LIB_SRC := $(wildcard common/*.c master/*.c worker/*.c)
 CLI_SRC := $(wildcard common/cli/*.c master/cli/*.c worker/cli/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 
-all: $(B)/libpoolmap.a $(B)/poolmap $(B)/$(SONAME)
+all: $(B)/libpoolmap.a $(B)/$(SONAME) $(B)/poolmap
 
-# One object with every symbol but pm_* made local, so that the static library
+# One object in which every symbol but pm_* is local, so that the static library
 # exports what the shared one does.
 $(B)/libpoolmap.o: $(LIB_OBJ)
-	ld -r -o $@ $^
-	objcopy --localize-hidden $@
+	@echo "  LD  $@"
+	@$(LD) -r -o $@ $^
+	@objcopy --localize-hidden $@
 $(B)/libpoolmap.a: $(B)/libpoolmap.o
-	rm -f $@ && ar rcs $@ $^
+	@echo "  AR  $@"
+	@rm -f $@ && ar rcs $@ $^
 $(B)/$(SONAME): $(LIB_OBJ)
-	$(LINK) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(LIB_LIBS)
+	@echo "  LD  $@"
+	@$(LINK) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(LIB_LIBS)
+	@ln -sf $(SONAME) $(B)/libpoolmap.so
 $(B)/poolmap: $(CLI_OBJ) $(B)/common/buf.o $(B)/libpoolmap.a
-	$(LINK) -o $@ $^ $(LIB_LIBS) $(CLI_LIBS)
+	@echo "  LD  $@"
+	@$(LINK) -o $@ $^ $(LIB_LIBS) $(CLI_LIBS)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	@echo "  CC  $<"
+	@$(COMPILE) -c -o $@ $<
+
+# ------------------------------------------------------------------------ tests
+#
+# Each tests/<kind>/test_x.c is a Criterion program.  They link the modules
+# themselves, from an archive, so that a test may put a stub in a module's place.
+
+SUPPORT_SRC := $(wildcard tests/support/*.c)
+ORIGIN_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/origin*.c))
+HARNESS_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard tests/support/origin*.c),$(SUPPORT_SRC)))
+MODULES     := $(filter-out $(B)/master/cli/main.o,$(LIB_OBJ) $(CLI_OBJ))
+TEST_LIBS   := -lcriterion $(CLI_LIBS) $(LIB_LIBS)
+
+UNIT        := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+INTEGRATION := $(patsubst %.c,$(B)/%,$(wildcard tests/integration/test_*.c))
+FAULT       := $(patsubst %.c,$(B)/%,$(wildcard tests/fault/test_*.c))
+# Clients of the library: the examples, and hosts that tests kill.
+EXAMPLES    := $(patsubst %.c,$(B)/%,$(wildcard tests/examples/*.c tests/fault/prog_*.c))
+PROGRAMS    := $(B)/poolmap $(B)/tests/support/origin $(EXAMPLES)
+
+$(B)/tests/modules.a: $(MODULES)
+	@rm -f $@ && ar rcs $@ $^
+$(B)/tests/%: $(B)/tests/%.o $(HARNESS_OBJ) $(B)/tests/modules.a
+	@echo "  LD  $@"
+	@$(LINK) -o $@ $< $(HARNESS_OBJ) $(B)/tests/modules.a $(TEST_LIBS)
+$(B)/tests/support/origin: $(ORIGIN_OBJ)
+	@echo "  LD  $@"
+	@$(LINK) -o $@ $^ $(LIB_LIBS)
+$(EXAMPLES): $(B)/%: $(B)/%.o $(B)/libpoolmap.a
+	@echo "  LD  $@"
+	@$(LINK) -o $@ $^ $(LIB_LIBS)
+
+tests-built: $(B)/libpoolmap.a $(B)/$(SONAME) $(PROGRAMS) $(UNIT) $(INTEGRATION) $(FAULT)
+
+# What `make test` is made of, without the installation.
+check: tests-built
+	@tests/run.sh $(B)
+check-unit: $(UNIT) $(PROGRAMS)
+	@tests/run.sh $(B) unit
+check-integration: $(INTEGRATION) $(PROGRAMS)
+	@tests/run.sh $(B) integration
+check-fault: $(FAULT) $(PROGRAMS)
+	@tests/run.sh $(B) fault
+
+test: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) tests-built
+	@$(MAKE) --no-print-directory check
+
+asan:
+	@$(MAKE) --no-print-directory -j$$(nproc) FLAVOUR=asan tests-built
+	@$(MAKE) --no-print-directory FLAVOUR=asan check
+tsan:
+	@$(MAKE) --no-print-directory -j$$(nproc) FLAVOUR=tsan tests-built
+	@tests/run.sh build/tsan tsan
+valgrind:
+	@$(MAKE) --no-print-directory -j$$(nproc) FLAVOUR=debug tests-built
+	@tests/run.sh build/debug valgrind
+
+# ------------------------------------------------------------------------- rest
+
+deps:
+	@tests/support/deps.sh
+demo: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(B)/tests/support/origin
+	@tests/support/demo.sh $(B)
+bench: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(B)/tests/support/origin bench-built
+	@tests/bench/run.sh $(B)
+BENCH := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
+bench-built: $(BENCH)
+$(BENCH): $(B)/%: $(B)/%.o $(B)/libpoolmap.a
+	@echo "  LD  $@"
+	@$(LINK) -o $@ $^ $(LIB_LIBS)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include \
+		$(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/share/doc/poolmap
+	install -m 755 $(B)/poolmap $(DESTDIR)$(PREFIX)/bin/poolmap
+	install -m 644 common/poolmap.h $(DESTDIR)$(PREFIX)/include/poolmap.h
+	install -m 644 $(B)/libpoolmap.a $(DESTDIR)$(PREFIX)/lib/libpoolmap.a
+	install -m 755 $(B)/$(SONAME) $(DESTDIR)$(PREFIX)/lib/libpoolmap.so.$(VERSION)
+	ln -sf libpoolmap.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libpoolmap.so
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' config/poolmap.pc.in \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/poolmap.pc
+	install -m 644 config/poolmap.conf $(DESTDIR)$(PREFIX)/share/doc/poolmap/poolmap.conf
+uninstall:
+	cd $(DESTDIR)$(PREFIX) && rm -f bin/poolmap include/poolmap.h lib/libpoolmap.a \
+		lib/libpoolmap.so lib/$(SONAME) lib/libpoolmap.so.$(VERSION) \
+		lib/pkgconfig/poolmap.pc share/doc/poolmap/poolmap.conf
+
+SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+format:
+	clang-format -i $(SOURCES)
+format-check:
+	clang-format --dry-run -Werror $(SOURCES)
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make all         the library and the command, in build/release'
+	@echo 'make demo        install what is missing, build, fetch 2,000 URLs from a local server'
+	@echo 'make test        install what is missing, build, run every test'
+	@echo 'make check       run every test; check-unit, check-integration, check-fault: some'
+	@echo 'make asan        every test under AddressSanitizer and UBSan'
+	@echo 'make tsan        the tests with threads under ThreadSanitizer'
+	@echo 'make valgrind    the tests under valgrind'
+	@echo 'make bench       the measurements of tests/bench/README.md'
+	@echo 'make install     to PREFIX=$(PREFIX), below DESTDIR; uninstall'
+	@echo 'make format      clang-format on all sources; format-check'
+	@echo 'FLAVOUR=debug    another build; also asan, tsan'
 
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
-.PHONY: all
+-include $(patsubst %.c,$(B)/%.d,$(wildcard tests/*/*.c))
+.PHONY: all tests-built check check-unit check-integration check-fault test asan tsan \
+	valgrind deps demo bench bench-built install uninstall format format-check clean help
+.SECONDARY:

@@ -22,7 +22,8 @@ static void reset_signals(void)
 	for (int s = 1; s < NSIG; s++) {
 		struct sigaction act = {.sa_handler = SIG_DFL};
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-		if (s == SIGSEGV || s == SIGBUS || s == SIGFPE || s == SIGILL || s == SIGABRT) {
+		if (s == SIGSEGV || s == SIGBUS || s == SIGFPE || s == SIGILL ||
+			s == SIGABRT) {
 			continue; /* the sanitizer's own, it reports there */
 		}
 #endif

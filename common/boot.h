@@ -16,10 +16,10 @@
 
 struct boot {
 	struct proto_route route;
-	uint32_t concurrency;   /* tasks this worker runs at once */
+	uint32_t concurrency; /* tasks this worker runs at once */
 	uint32_t heartbeat_ms;
-	uint64_t max_bytes;     /* of an argument or a result */
-	uint64_t stack_bytes;   /* of a task */
+	uint64_t max_bytes;                  /* of an argument or a result */
+	uint64_t stack_bytes;                /* of a task */
 	char job_path[WIRE_PATH_MAX + 1];    /* socket to pull jobs from */
 	char result_path[WIRE_PATH_MAX + 1]; /* socket to push results to */
 };

@@ -21,7 +21,8 @@ static const struct error_row rows[] = {
 	{PM_ESYSTEM, "system", "a system call failed"},
 	{PM_ESTATE, "state", "the call is not allowed now, or not from here"},
 	{PM_ENANOMSG, "nanomsg_live",
-		"a live nanomsg socket forbids the fork: call pm_forkserver_start() first"},
+		"a live nanomsg socket forbids the fork: call pm_forkserver_start() "
+		"first"},
 	{PM_ETASK, "task_unknown",
 		"the task function is not in the workers' image of the program"},
 	{PM_ETOOBIG, "too_big", "argument or result over the pool's max_bytes"},
@@ -43,7 +44,8 @@ static const struct error_row rows[] = {
 	{PM_EBADRESPONSE, "bad_response", "the response is not valid HTTP"},
 	{PM_EREDIRECTS, "too_many_redirects", "too many redirects"},
 	{PM_EBODYSIZE, "body_too_large", "the body is over the limit"},
-	{PM_EHEADERSIZE, "headers_too_large", "the response headers are over the limit"},
+	{PM_EHEADERSIZE, "headers_too_large",
+		"the response headers are over the limit"},
 	{PM_EDENIED, "denied_address", "the address is not allowed"},
 };
 
@@ -74,8 +76,8 @@ const char *pm_domain_name(int domain)
 	static const char *const names[] = {
 		"none", "errno", "curl", "signal", "exit", "task"};
 	return domain >= 0 && domain < (int)(sizeof names / sizeof *names)
-		? names[domain]
-		: "unknown";
+		       ? names[domain]
+		       : "unknown";
 }
 
 static _Thread_local char last[512];
@@ -102,7 +104,8 @@ int error_note_errno(int error, const char *fmt, ...)
 	int used = vsnprintf(last, sizeof last, fmt, args);
 	va_end(args);
 	if (used >= 0 && (size_t)used < sizeof last) {
-		snprintf(last + used, sizeof last - (size_t)used, ": %s", strerror(number));
+		snprintf(last + used, sizeof last - (size_t)used, ": %s",
+			strerror(number));
 	}
 	return error;
 }

@@ -20,7 +20,7 @@ void inbox_fini(struct inbox *i)
 static bool same_route(const struct proto_route *a, const struct proto_route *b)
 {
 	return a->slot == b->slot && a->generation == b->generation &&
-		memcmp(a->nonce, b->nonce, PROTO_NONCE_BYTES) == 0;
+	       memcmp(a->nonce, b->nonce, PROTO_NONCE_BYTES) == 0;
 }
 
 /* Is this piece the next of the payload under construction, or a first one? */
@@ -30,7 +30,8 @@ static bool fits(const struct inbox *i, const struct proto_record *r)
 		return r->offset == 0;
 	}
 	return r->id == i->partial_id && r->attempt == i->partial_attempt &&
-		r->total == i->partial_total && r->offset == i->partial.len && r->length > 0;
+	       r->total == i->partial_total && r->offset == i->partial.len &&
+	       r->length > 0;
 }
 
 static enum inbox_verdict take_piece(struct inbox *i, const struct proto_record *r,

@@ -12,7 +12,8 @@
 int lifeline_pair(int ends[2])
 {
 	int pair[2];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+		    pair) < 0) {
 		return error_note_errno(PM_ESYSTEM, "cannot make a lifeline");
 	}
 	ends[0] = pair[0];
@@ -36,12 +37,14 @@ enum lifeline_verdict lifeline_receive(int fd, struct proto_life_message *messag
 	char packet[sizeof *message];
 	ssize_t len = recv(fd, packet, sizeof packet, MSG_DONTWAIT | MSG_TRUNC);
 	if (len < 0) {
-		return errno == EAGAIN || errno == EINTR ? LIFELINE_AGAIN : LIFELINE_GONE;
+		return errno == EAGAIN || errno == EINTR ? LIFELINE_AGAIN
+							 : LIFELINE_GONE;
 	}
 	if (len == 0) {
 		return LIFELINE_GONE;
 	}
-	if ((size_t)len > sizeof packet || proto_life_get(message, packet, (size_t)len)) {
+	if ((size_t)len > sizeof packet ||
+		proto_life_get(message, packet, (size_t)len)) {
 		return LIFELINE_BAD;
 	}
 	return LIFELINE_OK;

@@ -18,7 +18,7 @@ struct list {
 	size_t ct;
 };
 
-#define list_entry(node, type, member) \
+#define list_entry(node, type, member)                                                 \
 	((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 static inline void list_init(struct list *l)

@@ -91,7 +91,8 @@ static int put_record(struct outbox *o, const struct proto_record *record)
 		err = proto_record_put(&o->open, record);
 	}
 	o->open_ct += err ? 0 : 1;
-	if (!err && (o->open_ct >= PROTO_BATCH_RECORDS || o->open.len >= PROTO_BATCH_BYTES)) {
+	if (!err && (o->open_ct >= PROTO_BATCH_RECORDS ||
+			    o->open.len >= PROTO_BATCH_BYTES)) {
 		err = close_frame(o);
 	}
 	return err;
@@ -100,11 +101,13 @@ static int put_record(struct outbox *o, const struct proto_record *record)
 int outbox_put(struct outbox *o, uint64_t id, uint32_t attempt, const void *payload,
 	size_t len)
 {
-	struct proto_record record = {.id = id, .attempt = attempt, .total = (uint32_t)len};
+	struct proto_record record = {
+		.id = id, .attempt = attempt, .total = (uint32_t)len};
 	int err;
 	do {
 		size_t left = len - record.offset;
-		record.length = left < PROTO_PIECE_BYTES ? (uint32_t)left : PROTO_PIECE_BYTES;
+		record.length =
+			left < PROTO_PIECE_BYTES ? (uint32_t)left : PROTO_PIECE_BYTES;
 		record.bytes = (const uint8_t *)payload + record.offset;
 		err = put_record(o, &record);
 		record.offset += record.length;

@@ -22,10 +22,10 @@ struct outbox {
 	struct wire *wire;
 	enum proto_type type;
 	struct proto_route route;
-	uint64_t sequence;     /* of the last frame that was begun */
-	struct buf open;       /* the frame under construction, empty: none */
-	uint32_t open_ct;      /* records in it */
-	struct list waiting;   /* whole frames that the wire did not take */
+	uint64_t sequence;   /* of the last frame that was begun */
+	struct buf open;     /* the frame under construction, empty: none */
+	uint32_t open_ct;    /* records in it */
+	struct list waiting; /* whole frames that the wire did not take */
 	size_t waiting_bytes;
 };
 

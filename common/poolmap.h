@@ -45,10 +45,10 @@ extern "C" {
 
 /* ------------------------------------------------------------------ limits */
 
-#define PM_WORKERS_MAX 500          /* nanomsg allows 512 sockets a process */
-#define PM_CONCURRENCY_MAX 100000   /* tasks running at once in one pool */
-#define PM_BYTES_MAX (1u << 30)     /* argument or result of one job */
-#define PM_WINDOW_MAX (1u << 24)    /* jobs between oldest and newest open one */
+#define PM_WORKERS_MAX 500        /* nanomsg allows 512 sockets a process */
+#define PM_CONCURRENCY_MAX 100000 /* tasks running at once in one pool */
+#define PM_BYTES_MAX (1u << 30)   /* argument or result of one job */
+#define PM_WINDOW_MAX (1u << 24)  /* jobs between oldest and newest open one */
 
 /* ------------------------------------------------------------------ errors */
 
@@ -58,16 +58,16 @@ enum pm_error {
 	PM_OK = 0,
 
 	/* the pool */
-	PM_EINVAL = -1,       /* invalid          an argument makes no sense */
-	PM_ENOMEM = -2,       /* no_memory        */
-	PM_ESYSTEM = -3,      /* system           a system call failed */
-	PM_ESTATE = -4,       /* state            not now, or not from here */
-	PM_ENANOMSG = -5,     /* nanomsg_live     a live nanomsg socket forbids the fork */
-	PM_ETASK = -6,        /* task_unknown     the function is not in the workers' image */
-	PM_ETOOBIG = -7,      /* too_big          argument or result over the limit */
-	PM_ELIMIT = -8,       /* limit            a limit of the system is too low */
-	PM_EWORKERS = -9,     /* workers_failed   workers cannot be kept running */
-	PM_EINTERNAL = -10,   /* internal         */
+	PM_EINVAL = -1,   /* invalid          an argument makes no sense */
+	PM_ENOMEM = -2,   /* no_memory        */
+	PM_ESYSTEM = -3,  /* system           a system call failed */
+	PM_ESTATE = -4,   /* state            not now, or not from here */
+	PM_ENANOMSG = -5, /* nanomsg_live     a live nanomsg socket forbids the fork */
+	PM_ETASK = -6, /* task_unknown     the function is not in the workers' image */
+	PM_ETOOBIG = -7,    /* too_big          argument or result over the limit */
+	PM_ELIMIT = -8,     /* limit            a limit of the system is too low */
+	PM_EWORKERS = -9,   /* workers_failed   workers cannot be kept running */
+	PM_EINTERNAL = -10, /* internal         */
 
 	/* the end of a job */
 	PM_EWORKERLOST = -20, /* worker_lost      its worker died, once too often */
@@ -75,20 +75,20 @@ enum pm_error {
 	PM_EFAILED = -22,     /* failed           the task said so */
 
 	/* a fetch; the names are the error classes of `poolmap run` */
-	PM_EBADURL = -40,     /* bad_url          */
-	PM_ESCHEME = -41,     /* scheme           neither http nor https */
-	PM_EDNS = -42,        /* dns              */
-	PM_ECONNECT = -43,    /* connect          */
-	PM_ETLS = -44,        /* tls              */
-	PM_ETIMEDOUT = -45,   /* timeout          */
-	PM_ESTALLED = -46,    /* stalled          */
-	PM_ERESET = -47,      /* reset            */
-	PM_ETRUNCATED = -48,  /* truncated        fewer bytes than announced */
-	PM_EBADRESPONSE = -49,/* bad_response     not HTTP, or broken HTTP */
-	PM_EREDIRECTS = -50,  /* too_many_redirects */
-	PM_EBODYSIZE = -51,   /* body_too_large   */
-	PM_EHEADERSIZE = -52, /* headers_too_large */
-	PM_EDENIED = -53,     /* denied_address   */
+	PM_EBADURL = -40,      /* bad_url          */
+	PM_ESCHEME = -41,      /* scheme           neither http nor https */
+	PM_EDNS = -42,         /* dns              */
+	PM_ECONNECT = -43,     /* connect          */
+	PM_ETLS = -44,         /* tls              */
+	PM_ETIMEDOUT = -45,    /* timeout          */
+	PM_ESTALLED = -46,     /* stalled          */
+	PM_ERESET = -47,       /* reset            */
+	PM_ETRUNCATED = -48,   /* truncated        fewer bytes than announced */
+	PM_EBADRESPONSE = -49, /* bad_response     not HTTP, or broken HTTP */
+	PM_EREDIRECTS = -50,   /* too_many_redirects */
+	PM_EBODYSIZE = -51,    /* body_too_large   */
+	PM_EHEADERSIZE = -52,  /* headers_too_large */
+	PM_EDENIED = -53,      /* denied_address   */
 };
 
 /* What the number in `code` of an error counts. */
@@ -176,8 +176,8 @@ PM_API int pm_forkserver_start(void) PM_MUSTCHECK;
  * Errors: PM_EINVAL (an option is out of range), PM_ELIMIT (RLIMIT_NOFILE too
  * low for the concurrency), PM_EWORKERS (no worker would start), and those of
  * pm_forkserver_start(). */
-PM_API int pm_pool_open(pm_pool **pool, const struct pm_pool_options *options)
-	PM_MUSTCHECK;
+PM_API int pm_pool_open(
+	pm_pool **pool, const struct pm_pool_options *options) PM_MUSTCHECK;
 
 /* Let the workers finish what they hold, end them, free the pool and set
  * *pool to NULL.  Blocks until every worker is gone.  NULL is fine.  Not from
@@ -188,7 +188,7 @@ PM_API void pm_pool_close(pm_pool **pool);
 PM_API void pm_pool_terminate(pm_pool **pool);
 
 struct pm_pool_stats {
-	unsigned workers;        /* slots of the pool */
+	unsigned workers; /* slots of the pool */
 	unsigned workers_ready;
 	unsigned concurrency;
 	unsigned held;           /* jobs with workers now: running or next in line */
@@ -203,9 +203,9 @@ PM_API void pm_pool_stats(const pm_pool *pool, struct pm_pool_stats *stats);
 /* --------------------------------------------------------------- job, result */
 
 struct pm_job {
-	const void *arg;     /* bytes for the task; copied at once */
+	const void *arg; /* bytes for the task; copied at once */
 	size_t len;
-	bool once;           /* must not run twice: fail it when its worker is lost */
+	bool once; /* must not run twice: fail it when its worker is lost */
 };
 
 struct pm_result {
@@ -215,10 +215,10 @@ struct pm_result {
 	const char *message; /* for people; NULL when error is 0 */
 	void *bytes;         /* what pm_return() gave, followed by a NUL; or NULL */
 	size_t len;
-	const void *arg;     /* pm_map_stream(): the job's bytes.  pm_map(): NULL */
+	const void *arg; /* pm_map_stream(): the job's bytes.  pm_map(): NULL */
 	size_t arg_len;
-	int worker;          /* slot that ran it, or -1 */
-	unsigned attempts;   /* times it was handed to a worker */
+	int worker;        /* slot that ran it, or -1 */
+	unsigned attempts; /* times it was handed to a worker */
 };
 
 /* Run `task` over `ct` jobs and wait for all of them.  results[i] belongs to
@@ -228,8 +228,8 @@ struct pm_result {
  *
  * Blocks; runs the pool's event base meanwhile.  Not from a callback of this
  * pool (PM_ESTATE).  Errors: PM_ETASK, PM_ETOOBIG, PM_ENOMEM, PM_EWORKERS. */
-PM_API int pm_map(pm_pool *pool, pm_task_fn *task, const struct pm_job *jobs,
-	size_t ct, struct pm_result *results) PM_MUSTCHECK;
+PM_API int pm_map(pm_pool *pool, pm_task_fn *task, const struct pm_job *jobs, size_t ct,
+	struct pm_result *results) PM_MUSTCHECK;
 PM_API void pm_results_clear(struct pm_result *results, size_t ct);
 
 /* Where the jobs of a stream come from.  Called when the pool has room.
@@ -252,11 +252,11 @@ struct pm_stream {
 	pm_task_fn *task;
 	pm_source_fn *source;
 	pm_sink_fn *sink;
-	void *ctx;              /* for source and sink */
-	bool unordered;         /* results as they complete */
-	size_t window;          /* jobs open at once, oldest to newest; 0: 65536 */
-	size_t window_bytes;    /* their arguments and results; 0: 256 MiB */
-	void (*turn)(void *ctx);/* after each batch of results, to flush; or NULL */
+	void *ctx;               /* for source and sink */
+	bool unordered;          /* results as they complete */
+	size_t window;           /* jobs open at once, oldest to newest; 0: 65536 */
+	size_t window_bytes;     /* their arguments and results; 0: 256 MiB */
+	void (*turn)(void *ctx); /* after each batch of results, to flush; or NULL */
 };
 
 /* Run a lazy stream of jobs through the pool.  The source is read no further
@@ -319,38 +319,38 @@ struct pm_header {
 /* A request.  Zero a struct, set `url`, and the rest has sane defaults.  All
  * it points to is copied, or used before the call returns. */
 struct pm_request {
-	const char *url;            /* http:// or https:// */
-	const char *method;         /* NULL: GET, or POST when there is a body */
+	const char *url;    /* http:// or https:// */
+	const char *method; /* NULL: GET, or POST when there is a body */
 	const struct pm_header *headers;
 	size_t header_ct;
 	const void *body;
 	size_t body_len;
-	unsigned timeout_ms;        /* whole attempt; 0: 60000 */
-	unsigned connect_timeout_ms;/* 0: 10000 */
-	size_t max_body;            /* bytes after decompression; 0: 10 MiB */
-	unsigned max_redirects;     /* 0: 10 */
-	bool no_follow;             /* a redirect is the response */
-	bool insecure;              /* accept any certificate */
-	bool no_headers;            /* do not collect the response's headers */
-	bool discard_body;          /* count the body, do not keep it */
-	const char *ca_file;        /* PEM; NULL: the system's */
+	unsigned timeout_ms;         /* whole attempt; 0: 60000 */
+	unsigned connect_timeout_ms; /* 0: 10000 */
+	size_t max_body;             /* bytes after decompression; 0: 10 MiB */
+	unsigned max_redirects;      /* 0: 10 */
+	bool no_follow;              /* a redirect is the response */
+	bool insecure;               /* accept any certificate */
+	bool no_headers;             /* do not collect the response's headers */
+	bool discard_body;           /* count the body, do not keep it */
+	const char *ca_file;         /* PEM; NULL: the system's */
 };
 
 /* A response.  Owned by the task: freed with pm_response_free() or at the end
  * of the task.  Strings are never NULL.  Times are microseconds since the
  * start of the transfer, as curl counts them. */
 struct pm_response {
-	int status;                 /* 0: none arrived */
-	int http_version;           /* 10, 11, 20, 30; 0: none */
+	int status;       /* 0: none arrived */
+	int http_version; /* 10, 11, 20, 30; 0: none */
 	const char *url_effective;
 	const char *content_type;
 	const char *remote_ip;
-	const void *body;           /* followed by a NUL that body_len does not count */
+	const void *body; /* followed by a NUL that body_len does not count */
 	size_t body_len;
 	const struct pm_header *headers; /* of the last response, names in lower case */
 	size_t header_ct;
 	unsigned redirect_ct;
-	uint64_t size_download;     /* body bytes received, before decompression */
+	uint64_t size_download; /* body bytes received, before decompression */
 	uint64_t size_upload;
 	uint64_t time_namelookup_us;
 	uint64_t time_connect_us;
@@ -366,8 +366,8 @@ struct pm_response {
  * fetch of the worker. */
 PM_API int pm_await_fetch(pm_task *task, const struct pm_request *request,
 	struct pm_response **response) PM_MUSTCHECK;
-PM_API int pm_await_get(pm_task *task, const char *url,
-	struct pm_response **response) PM_MUSTCHECK;
+PM_API int pm_await_get(
+	pm_task *task, const char *url, struct pm_response **response) PM_MUSTCHECK;
 PM_API void pm_response_free(struct pm_response *response);
 
 /* The task's last fetch as far as it got, also when it failed: status 0 when

@@ -158,8 +158,9 @@ int proto_job_get(struct proto_job *job, const uint8_t *payload, size_t len)
 
 int proto_result_put(struct buf *out, const struct proto_result *result)
 {
-	size_t message_len = result->message_len < PROTO_MESSAGE_MAX ? result->message_len
-								     : PROTO_MESSAGE_MAX;
+	size_t message_len = result->message_len < PROTO_MESSAGE_MAX
+				     ? result->message_len
+				     : PROTO_MESSAGE_MAX;
 	uint8_t head[PROTO_RESULT_HEAD_BYTES];
 	put32(head, (uint32_t)result->error);
 	put32(head + 4, (uint32_t)result->domain);
@@ -203,8 +204,8 @@ int proto_result_get(struct proto_result *result, const uint8_t *payload, size_t
 static int life_values(uint32_t type)
 {
 	switch (type) {
-#define X(name, number, values) \
-	case number: \
+#define X(name, number, values)                                                        \
+	case number:                                                                   \
 		return values;
 		PROTO_LIFE_MESSAGES(X)
 #undef X
@@ -216,8 +217,8 @@ static int life_values(uint32_t type)
 const char *proto_life_name(int type)
 {
 	switch (type) {
-#define X(name, number, values) \
-	case number: \
+#define X(name, number, values)                                                        \
+	case number:                                                                   \
 		return #name;
 		PROTO_LIFE_MESSAGES(X)
 #undef X
@@ -248,7 +249,8 @@ int proto_life_get(struct proto_life_message *message, const void *packet, size_
 	uint32_t type = get32(p), count = get32(p + 12);
 	int values = life_values(type);
 	bool any_number = type == PROTO_CANCEL;
-	if (values < 0 || (any_number ? count > (uint32_t)values : count != (uint32_t)values) ||
+	if (values < 0 ||
+		(any_number ? count > (uint32_t)values : count != (uint32_t)values) ||
 		len != PROTO_LIFE_HEAD_BYTES + (size_t)count * 8) {
 		return PM_EINVAL;
 	}

@@ -39,14 +39,14 @@ enum {
 	PROTO_NONCE_BYTES = 16,
 	PROTO_HEAD_BYTES = 48,
 	PROTO_RECORD_BYTES = 24,
-	PROTO_PIECE_BYTES = 256 * 1024,       /* longest payload piece of a record */
-	PROTO_BATCH_BYTES = 64 * 1024,        /* a frame this long is closed */
-	PROTO_BATCH_RECORDS = 64,             /* or with this many records */
+	PROTO_PIECE_BYTES = 256 * 1024, /* longest payload piece of a record */
+	PROTO_BATCH_BYTES = 64 * 1024,  /* a frame this long is closed */
+	PROTO_BATCH_RECORDS = 64,       /* or with this many records */
 	PROTO_FRAME_MAX = PROTO_PIECE_BYTES + PROTO_BATCH_BYTES + 1024,
 	PROTO_JOB_HEAD_BYTES = 16,
 	PROTO_RESULT_HEAD_BYTES = 16,
-	PROTO_MESSAGE_MAX = 1000,             /* error message of a result */
-	PROTO_CANCEL_MAX = 512,               /* job ids in one CANCEL */
+	PROTO_MESSAGE_MAX = 1000, /* error message of a result */
+	PROTO_CANCEL_MAX = 512,   /* job ids in one CANCEL */
 };
 
 #define PROTO_MAGIC 0x31464d50u /* "PMF1" */
@@ -74,11 +74,11 @@ struct proto_head {
 /* Record header on the wire:
  *   0 id u64 | 8 attempt u32 | 12 total u32 | 16 offset u32 | 20 length u32 */
 struct proto_record {
-	uint64_t id;      /* of the job */
+	uint64_t id; /* of the job */
 	uint32_t attempt;
-	uint32_t total;   /* whole payload */
-	uint32_t offset;  /* of this piece in it */
-	uint32_t length;  /* of this piece */
+	uint32_t total;  /* whole payload */
+	uint32_t offset; /* of this piece in it */
+	uint32_t length; /* of this piece */
 	const uint8_t *bytes;
 };
 
@@ -119,13 +119,13 @@ int proto_result_get(struct proto_result *result, const uint8_t *payload, size_t
 
 /* Messages of the lifeline: name, number, direction, fixed length.  Each is one
  * packet: type u32 | slot u32 | generation u32 | count u32 | count x u64. */
-#define PROTO_LIFE_MESSAGES(X) \
-	X(HELLO, 1, 2)             /* worker: version, pid - it takes jobs now */ \
-	X(HEARTBEAT, 2, 2)         /* worker: tasks held, results sent so far */ \
-	X(CANCEL, 3, PROTO_CANCEL_MAX) /* master: at most so many job ids */ \
-	X(DRAIN, 4, 1)             /* master: sequence of its last job frame */ \
-	X(BYE, 5, 1)               /* worker: sequence of its last frame */ \
-	X(ACK, 6, 0)               /* master: that frame was read, leave */
+#define PROTO_LIFE_MESSAGES(X)                                                         \
+	X(HELLO, 1, 2)                 /* worker: version, pid - it takes jobs now */  \
+	X(HEARTBEAT, 2, 2)             /* worker: tasks held, results sent so far */   \
+	X(CANCEL, 3, PROTO_CANCEL_MAX) /* master: at most so many job ids */           \
+	X(DRAIN, 4, 1)                 /* master: sequence of its last job frame */    \
+	X(BYE, 5, 1)                   /* worker: sequence of its last frame */        \
+	X(ACK, 6, 0)                   /* master: that frame was read, leave */
 
 enum proto_life {
 #define X(name, number, values) PROTO_##name = number,

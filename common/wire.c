@@ -15,7 +15,7 @@
 #include "common/proto.h"
 
 enum {
-	RECONNECT_MS = 5,       /* default 100: a late listener would cost that */
+	RECONNECT_MS = 5,          /* default 100: a late listener would cost that */
 	SOCKETS_PER_PROCESS = 512, /* NN_MAX_SOCKETS, not in any header */
 };
 
@@ -35,8 +35,10 @@ static int make_socket(struct wire *w, enum wire_direction direction)
 	if (set_option(w, NN_RECONNECT_IVL, RECONNECT_MS) < 0 ||
 		set_option(w, NN_RCVMAXSIZE, PROTO_FRAME_MAX) < 0 ||
 		nn_getsockopt(w->socket, NN_SOL_SOCKET,
-			direction == WIRE_PUSH ? NN_SNDFD : NN_RCVFD, &w->ready_fd, &size) < 0) {
-		int err = error_note_errno(PM_ESYSTEM, "cannot set up a nanomsg socket");
+			direction == WIRE_PUSH ? NN_SNDFD : NN_RCVFD, &w->ready_fd,
+			&size) < 0) {
+		int err =
+			error_note_errno(PM_ESYSTEM, "cannot set up a nanomsg socket");
 		wire_close(w);
 		return err;
 	}

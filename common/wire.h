@@ -17,7 +17,7 @@
 struct wire {
 	int socket;   /* of nanomsg; -1: closed */
 	int ready_fd; /* readable while the wire can receive, or send.  Poll it
-	                 level-triggered, never read it */
+			 level-triggered, never read it */
 };
 
 enum wire_direction { WIRE_PUSH, WIRE_PULL };

@@ -6,7 +6,7 @@
  * program on one machine: the structs travel as they are, one packet each, over
  * SOCK_SEQPACKET, with at most one descriptor.
  *
- *   the door (one per process)       ATTACH + pool's control socket ->
+ *   the door (one per process)       ATTACH + pool's control socket, END ->
  *   control socket (one per pool)    SPAWN + lifeline, KILL ->
  *                                    <- SPAWNED, EXITED
  */
@@ -22,6 +22,7 @@
 enum control_type {
 	CONTROL_ATTACH = 1, /* a new pool: its control socket, its runtime directory */
 	CONTROL_SPAWN,      /* fork a worker: boot, its end of the lifeline */
+	CONTROL_END,        /* the host process ends: so shall you */
 	CONTROL_KILL,       /* SIGKILL to slot, generation */
 	CONTROL_SPAWNED,    /* slot, generation, pid; or pid 0 and an errno in status */
 	CONTROL_EXITED,     /* slot, generation, pid, status of waitpid() */
@@ -29,8 +30,8 @@ enum control_type {
 
 struct control_request {
 	enum control_type type;
-	struct boot boot;                  /* SPAWN; KILL reads the route alone */
-	char rundir[RUNDIR_PATH_MAX + 1];  /* ATTACH */
+	struct boot boot;                 /* SPAWN; KILL reads the route alone */
+	char rundir[RUNDIR_PATH_MAX + 1]; /* ATTACH */
 };
 
 struct control_event {

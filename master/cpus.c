@@ -56,7 +56,7 @@ static unsigned quota_upwards(char *group)
 {
 	unsigned least = UINT_MAX;
 	for (;;) {
-		char path[PATH_MAX], line[128];
+		char path[PATH_MAX + 32], line[128];
 		snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
 		read_line(path, line, sizeof line);
 		if (*line) {
@@ -101,7 +101,9 @@ static unsigned affinity(void)
 	for (int room = CPU_SETSIZE; room <= 1 << 20; room *= 4) {
 		cpu_set_t *set = CPU_ALLOC((size_t)room);
 		size_t size = CPU_ALLOC_SIZE((size_t)room);
-		int ct = set && sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : 0;
+		int ct = set && sched_getaffinity(0, size, set) == 0
+				 ? CPU_COUNT_S(size, set)
+				 : 0;
 		CPU_FREE(set);
 		if (ct > 0) {
 			return (unsigned)ct;

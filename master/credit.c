@@ -11,7 +11,8 @@ void credit_init(struct credit *c, unsigned concurrency, uint64_t now_us)
 
 static void take_sample(struct credit *c, uint64_t now_us, uint64_t elapsed_us)
 {
-	uint64_t prefetch = (uint64_t)c->sample_ct * CREDIT_PREFETCH_MS * 1000 / elapsed_us;
+	uint64_t prefetch =
+		(uint64_t)c->sample_ct * CREDIT_PREFETCH_MS * 1000 / elapsed_us;
 	c->prefetch = prefetch < CREDIT_PREFETCH_MAX ? (unsigned)prefetch
 						     : CREDIT_PREFETCH_MAX;
 	c->sample_ct = 0;

@@ -7,8 +7,8 @@
  *
  * A prefetched job waits behind those that run, even when another worker has
  * nothing to do.  So the prefetch is what the worker finishes in
- * CREDIT_PREFETCH_MS at its present rate: many for jobs of microseconds, none for jobs of
- * seconds, and a job never waits much longer than that for its slot.
+ * CREDIT_PREFETCH_MS at its present rate: many for jobs of microseconds, none for jobs
+ * of seconds, and a job never waits much longer than that for its slot.
  */
 #ifndef MASTER_CREDIT_H
 #define MASTER_CREDIT_H
@@ -25,7 +25,7 @@ enum {
 struct credit {
 	unsigned concurrency;
 	uint64_t sample_from_us;
-	unsigned sample_ct;   /* jobs settled since */
+	unsigned sample_ct; /* jobs settled since */
 	unsigned prefetch;
 };
 

@@ -11,9 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -28,7 +31,8 @@ struct segment {
 
 static struct {
 	pthread_mutex_t mutex;
-	pid_t host;  /* process that the door belongs to; 0: not started */
+	pid_t host; /* process that the door belongs to; 0: not started */
+	pid_t pid;  /* of the forkserver */
 	int door;
 	struct segment segments[SEGMENTS_MAX]; /* executable, at the start */
 	size_t segment_ct;
@@ -90,7 +94,8 @@ static int start(void)
 {
 	if (wire_any_live()) {
 		return error_note(PM_ENANOMSG,
-			"a nanomsg socket is open already, and nanomsg does not survive "
+			"a nanomsg socket is open already, and nanomsg does not "
+			"survive "
 			"fork(): call pm_forkserver_start() first thing in main()");
 	}
 	int ends[2];
@@ -115,6 +120,7 @@ static int start(void)
 	close(ends[1]);
 	server.door = ends[0];
 	server.host = host;
+	server.pid = pid;
 	return 0;
 }
 
@@ -129,10 +135,35 @@ int pm_forkserver_start(void)
 	return err;
 }
 
+/* At the end of the host process: end the forkserver and reap it, so that not
+ * even a zombie is left to whoever inherits it.  The end of file of the door
+ * would end it, too, but a child of the host may hold the other end; and a
+ * forkserver that does not go must not keep its host. */
+__attribute__((destructor)) static void stop(void)
+{
+	enum { PATIENCE_MS = 1000 };
+	if (server.host != getpid()) {
+		return;
+	}
+	struct control_request request = {.type = CONTROL_END};
+	(void)control_send(server.door, &request, sizeof request, -1);
+	close(server.door);
+	struct pollfd gone = {
+		.fd = (int)syscall(SYS_pidfd_open, server.pid, 0), .events = POLLIN};
+	if (gone.fd >= 0 && poll(&gone, 1, PATIENCE_MS) > 0) {
+		(void)waitpid(server.pid, NULL, WNOHANG);
+	}
+	if (gone.fd >= 0) {
+		close(gone.fd);
+	}
+	server.host = 0;
+}
+
 int forkserver_attach(const char *rundir, int *socket)
 {
 	int ends[2];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+		    ends) < 0) {
 		return error_note_errno(PM_ESYSTEM, "cannot reach the forkserver");
 	}
 	struct control_request request = {.type = CONTROL_ATTACH};

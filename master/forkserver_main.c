@@ -58,7 +58,8 @@ static struct child *find(struct client *client, uint32_t slot, uint32_t generat
 	struct list_node *n = self.children.head.next;
 	for (; n != &self.children.head; n = n->next) {
 		struct child *c = list_entry(n, struct child, link);
-		if (c->client == client && c->slot == slot && c->generation == generation) {
+		if (c->client == client && c->slot == slot &&
+			c->generation == generation) {
 			return c;
 		}
 	}
@@ -117,8 +118,8 @@ static bool report(struct child *child)
 		.generation = child->generation,
 		.pid = child->pid,
 		.status = child->status};
-	return !child->client ||
-		control_send(child->client->socket, &event, sizeof event, -1) != CONTROL_AGAIN;
+	return !child->client || control_send(child->client->socket, &event,
+					 sizeof event, -1) != CONTROL_AGAIN;
 }
 
 static void mark_exited(pid_t pid, int status)
@@ -235,7 +236,7 @@ static void serve_door(void)
 	struct control_request request;
 	int fd = -1;
 	int err = control_receive(self.door, &request, sizeof request, &fd);
-	if (err < 0) {
+	if (err < 0 || (!err && request.type == CONTROL_END)) {
 		end();
 	}
 	if (!err && request.type == CONTROL_ATTACH) {

@@ -43,7 +43,7 @@ static struct job *match(const struct slot *s, uint64_t id, uint32_t attempt)
 {
 	struct job *job = ledger_find(&s->pool->ledger, id);
 	bool current = job && job->state == JOB_SENT && job->slot == s &&
-		job->attempts == attempt;
+		       job->attempts == attempt;
 	return current ? job : NULL;
 }
 

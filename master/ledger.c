@@ -53,7 +53,8 @@ static int grow(struct ledger *l)
 }
 
 /* The one place that changes state and list. */
-static void ledger_move(struct job *job, enum job_state state, struct list *to, bool front)
+static void ledger_move(
+	struct job *job, enum job_state state, struct list *to, bool front)
 {
 	static const bool allowed[3][3] = {
 		/* to:        QUEUED SENT  DONE */

@@ -29,16 +29,16 @@ enum job_state { JOB_QUEUED, JOB_SENT, JOB_DONE };
 
 struct job {
 	/* identity */
-	uint64_t id;          /* in the pool, never used twice */
-	struct map *map;      /* NULL: nobody wants the result any more */
-	uint64_t index;       /* in its map */
+	uint64_t id;     /* in the pool, never used twice */
+	struct map *map; /* NULL: nobody wants the result any more */
+	uint64_t index;  /* in its map */
 	pm_task_fn *task;
 	uint64_t queued_at_us;
-	bool once;            /* must not run twice */
+	bool once; /* must not run twice */
 
 	/* state */
 	enum job_state state;
-	struct list *list;    /* that it is in; NULL: none */
+	struct list *list; /* that it is in; NULL: none */
 	struct list_node link;
 	struct slot *slot;    /* SENT: who holds it; DONE: who did; or NULL */
 	unsigned attempts;    /* times it was sent */
@@ -53,13 +53,13 @@ struct job {
 };
 
 struct ledger {
-	struct job **table;   /* by the low half of an id */
+	struct job **table; /* by the low half of an id */
 	uint32_t *free_places;
 	size_t cap, free_ct;
-	uint32_t serial;      /* of the next job, the high half of its id */
+	uint32_t serial; /* of the next job, the high half of its id */
 	struct list queue;
 	struct list suspects;
-	size_t open_ct;       /* jobs in the table */
+	size_t open_ct; /* jobs in the table */
 };
 
 void ledger_init(struct ledger *l);

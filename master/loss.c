@@ -18,7 +18,8 @@ static void set_cause(const struct slot *s, int status, struct pm_result *r)
 {
 	char text[160];
 	if (s->doom == DOOM_SILENT) {
-		snprintf(text, sizeof text, "worker was silent for %u ms and was killed",
+		snprintf(text, sizeof text,
+			"worker was silent for %u ms and was killed",
 			s->pool->options.hang_timeout_ms);
 	} else if (WIFSIGNALED(status)) {
 		snprintf(text, sizeof text, "worker died by signal %d (%s)",

@@ -30,7 +30,7 @@ static bool has_room(const struct map *m)
 {
 	uint64_t open = m->pulled - m->delivered;
 	return open == 0 ||
-		(open < m->stream.window && expected_bytes(m) < m->stream.window_bytes);
+	       (open < m->stream.window && expected_bytes(m) < m->stream.window_bytes);
 }
 
 static int enter(struct map *m, const struct pm_job *from)
@@ -40,14 +40,16 @@ static int enter(struct map *m, const struct pm_job *from)
 	if (from->len > pool->options.max_bytes) {
 		return error_note(PM_ETOOBIG,
 			"argument of job %llu is %zu bytes, over max_bytes %zu",
-			(unsigned long long)m->pulled, from->len, pool->options.max_bytes);
+			(unsigned long long)m->pulled, from->len,
+			pool->options.max_bytes);
 	}
 	int err = order_reserve(&m->order, m->pulled);
 	if (!err) {
 		err = ledger_add(&pool->ledger, &job, from->arg, from->len);
 	}
 	if (err) {
-		return error_note(err, "no memory for job %llu", (unsigned long long)m->pulled);
+		return error_note(
+			err, "no memory for job %llu", (unsigned long long)m->pulled);
 	}
 	job->map = m;
 	job->index = m->pulled++;
@@ -198,17 +200,20 @@ static int check(struct pm_pool *pool, pm_task_fn *task)
 		return error_note(PM_EINVAL, "a pool and a task are needed");
 	}
 	if (!pthread_equal(pool->thread, pthread_self())) {
-		return error_note(PM_ESTATE, "a pool belongs to the thread that opened it");
+		return error_note(
+			PM_ESTATE, "a pool belongs to the thread that opened it");
 	}
-	if (pool->map || pool->in_turn) {
-		return error_note(PM_ESTATE, "a map is in progress on this pool");
+	if (pool->map || pool->in_turn || pool->closing) {
+		return error_note(PM_ESTATE,
+			"a map is in progress on this pool, or it is closing");
 	}
 	if (pool->broken) {
 		return error_note(pool->broken, "%s", pool->broken_text);
 	}
 	if (!forkserver_knows(task)) {
 		return error_note(PM_ETASK,
-			"the task function was loaded after the forkserver started: load "
+			"the task function was loaded after the forkserver started: "
+			"load "
 			"it first, then call pm_forkserver_start()");
 	}
 	return 0;

@@ -17,10 +17,10 @@
 
 struct order {
 	bool ordered;
-	uint64_t next;      /* index whose turn it is, when ordered */
-	struct job **ring;  /* done jobs by index, from `next` on */
-	size_t cap;         /* a power of two */
-	struct list ready;  /* done jobs whose turn it is, by job.link */
+	uint64_t next;     /* index whose turn it is, when ordered */
+	struct job **ring; /* done jobs by index, from `next` on */
+	size_t cap;        /* a power of two */
+	struct list ready; /* done jobs whose turn it is, by job.link */
 };
 
 void order_init(struct order *o, bool ordered);

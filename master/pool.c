@@ -21,11 +21,11 @@
 #include "master/pool.h"
 
 enum {
-	FRAMES_PER_TURN = 256,  /* then the others get their chance */
-	WORKER_FILES = 64,      /* descriptors of a worker beside its tasks' */
-	MASTER_FILES = 32,      /* of the master, beside those of its slots */
+	FRAMES_PER_TURN = 256, /* then the others get their chance */
+	WORKER_FILES = 64,     /* descriptors of a worker beside its tasks' */
+	MASTER_FILES = 32,     /* of the master, beside those of its slots */
 	SLOT_FILES = 6,
-	CLOSE_BEATS = 6,        /* close(): grace for a worker that does not leave */
+	CLOSE_BEATS = 6, /* close(): grace for a worker that does not leave */
 	STACK_MIN_BYTES = 16 * 1024,
 	STACK_MAX_BYTES = 64 << 20,
 };
@@ -48,10 +48,12 @@ void pm_pool_options_init(struct pm_pool_options *options)
 static int check_options(struct pm_pool_options *o)
 {
 	if (o->size != sizeof *o) {
-		return error_note(PM_EINVAL, "options were not made by pm_pool_options_init()");
+		return error_note(
+			PM_EINVAL, "options were not made by pm_pool_options_init()");
 	}
 	if (o->workers > PM_WORKERS_MAX) {
-		return error_note(PM_EINVAL, "workers: %u is over %d", o->workers, PM_WORKERS_MAX);
+		return error_note(PM_EINVAL, "workers: %u is over %d", o->workers,
+			PM_WORKERS_MAX);
 	}
 	if (o->concurrency < 1 || o->concurrency > PM_CONCURRENCY_MAX) {
 		return error_note(PM_EINVAL, "concurrency: %u is not within 1 and %d",
@@ -86,8 +88,10 @@ static int check_files(const struct pm_pool_options *o)
 	uint64_t need = share * o->files_per_task + WORKER_FILES;
 	if (limit.rlim_max != RLIM_INFINITY && need > limit.rlim_max) {
 		return error_note(PM_ELIMIT,
-			"concurrency %u on %u workers needs %llu open files in each, and the "
-			"hard limit is %llu: raise it (ulimit -Hn), lower the concurrency or "
+			"concurrency %u on %u workers needs %llu open files in each, "
+			"and the "
+			"hard limit is %llu: raise it (ulimit -Hn), lower the "
+			"concurrency or "
 			"use more workers",
 			o->concurrency, o->workers, (unsigned long long)need,
 			(unsigned long long)limit.rlim_max);
@@ -95,7 +99,8 @@ static int check_files(const struct pm_pool_options *o)
 	uint64_t own = MASTER_FILES + (uint64_t)SLOT_FILES * o->workers;
 	if (limit.rlim_cur != RLIM_INFINITY && own > limit.rlim_cur) {
 		return error_note(PM_ELIMIT,
-			"%u workers need %llu open files in the master, and the limit is "
+			"%u workers need %llu open files in the master, and the limit "
+			"is "
 			"%llu: raise it (ulimit -n)",
 			o->workers, (unsigned long long)own,
 			(unsigned long long)limit.rlim_cur);
@@ -300,8 +305,8 @@ static int open_slots(struct pm_pool *pool)
 		return error_note(PM_ENOMEM, "no memory for %u workers", ct);
 	}
 	for (unsigned i = 0; i < ct; i++) {
-		int err = slot_init(
-			&pool->slots[i], pool, i, total / ct + (i < total % ct ? 1 : 0));
+		int err = slot_init(&pool->slots[i], pool, i,
+			total / ct + (i < total % ct ? 1 : 0));
 		pool->slot_ct = i + 1;
 		if (err) {
 			return error_note(err, "no memory for %u workers", ct);
@@ -332,7 +337,8 @@ static int open_pool(struct pm_pool *pool)
 	if (!err) {
 		err = pm_forkserver_start();
 	}
-	if (!err && getrandom(pool->nonce, sizeof pool->nonce, 0) != sizeof pool->nonce) {
+	if (!err &&
+		getrandom(pool->nonce, sizeof pool->nonce, 0) != sizeof pool->nonce) {
 		err = error_note_errno(PM_ESYSTEM, "no random bytes");
 	}
 	if (!err) {
@@ -393,7 +399,8 @@ static void free_event(struct event **e)
 static bool all_gone(const struct pm_pool *pool)
 {
 	for (unsigned i = 0; i < pool->slot_ct; i++) {
-		if (pool->slots[i].state != SLOT_GONE && pool->slots[i].state != SLOT_EMPTY) {
+		if (pool->slots[i].state != SLOT_GONE &&
+			pool->slots[i].state != SLOT_EMPTY) {
 			return false;
 		}
 	}
@@ -458,7 +465,6 @@ static void close_pool(pm_pool **out, bool kill)
 	if (!pool) {
 		return;
 	}
-	*out = NULL;
 	pool->closing = true;
 	for (unsigned i = 0; i < pool->slot_ct; i++) {
 		if (kill) {
@@ -468,8 +474,9 @@ static void close_pool(pm_pool **out, bool kill)
 		}
 	}
 	if (pool->control_event) {
-		wait_until_gone(pool);
+		wait_until_gone(pool); /* callbacks of the host may still use *out */
 	}
+	*out = NULL;
 	free_pool(pool);
 }
 

@@ -58,18 +58,18 @@ struct slot {
 
 	/* state */
 	enum slot_state state;
-	enum slot_doom doom;      /* why we had it killed */
-	bool was_ready;           /* this generation said HELLO */
-	bool quarantine;          /* takes one suspect at a time, nothing else */
+	enum slot_doom doom; /* why we had it killed */
+	bool was_ready;      /* this generation said HELLO */
+	bool quarantine;     /* takes one suspect at a time, nothing else */
 	bool said_bye;
-	uint64_t bye_sequence;    /* last frame it says it has sent */
-	unsigned silent_beats;    /* heartbeats of ours without one of its own */
-	struct list held;         /* jobs sent to it, in that order */
+	uint64_t bye_sequence; /* last frame it says it has sent */
+	unsigned silent_beats; /* heartbeats of ours without one of its own */
+	struct list held;      /* jobs sent to it, in that order */
 	struct credit credit;
 
 	/* links */
-	pid_t pid;                /* 0: none yet */
-	int lifeline;             /* -1: none */
+	pid_t pid;    /* 0: none yet */
+	int lifeline; /* -1: none */
 	struct event *lifeline_event;
 	struct wire jobs;
 	struct event *jobs_event; /* the wire takes frames again; on demand */
@@ -84,15 +84,15 @@ enum source_state { SOURCE_OPEN, SOURCE_WAITING, SOURCE_ENDED };
 struct map {
 	struct pm_pool *pool;
 	struct pm_stream stream;
-	struct pm_result *results;  /* pm_map(): where to; NULL: to stream.sink */
+	struct pm_result *results; /* pm_map(): where to; NULL: to stream.sink */
 	struct order order;
 	enum source_state source;
 	bool sink_waits;
 	bool ended;
 	bool cancelled;
 	int error;
-	uint64_t pulled, delivered; /* jobs */
-	uint64_t open_bytes;        /* arguments and results of jobs between them */
+	uint64_t pulled, delivered;     /* jobs */
+	uint64_t open_bytes;            /* arguments and results of jobs between them */
 	uint64_t settled, result_bytes; /* to guess the size of the next result */
 };
 
@@ -107,16 +107,16 @@ struct pm_pool {
 	struct slot *slots;
 	unsigned slot_ct;
 	struct ledger ledger;
-	struct map *map;          /* in progress; NULL: none */
+	struct map *map; /* in progress; NULL: none */
 	bool closing;
 	bool in_turn;
-	int broken;               /* 0, or why no worker can be had any more */
+	int broken; /* 0, or why no worker can be had any more */
 	char broken_text[256];
-	unsigned failed_starts;   /* in a row, of the whole pool */
-	struct slot *quarantine;  /* that serves the suspects; NULL: none */
-	uint64_t now_us;          /* of this turn */
+	unsigned failed_starts;  /* in a row, of the whole pool */
+	struct slot *quarantine; /* that serves the suspects; NULL: none */
+	uint64_t now_us;         /* of this turn */
 	struct pm_pool_stats stats;
-	struct buf scratch;       /* payload under construction */
+	struct buf scratch; /* payload under construction */
 
 	/* links */
 	struct event_base *base;
@@ -134,7 +134,8 @@ struct pm_pool {
 
 enum { SLOT_BEAT_MS = 1000 };
 
-int slot_init(struct slot *s, struct pm_pool *pool, unsigned number, unsigned concurrency);
+int slot_init(
+	struct slot *s, struct pm_pool *pool, unsigned number, unsigned concurrency);
 void slot_fini(struct slot *s);
 
 /* Start a worker of the next generation.  A failure counts as a failed start. */

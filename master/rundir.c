@@ -42,8 +42,9 @@ void rundir_remove(const char *path)
 static bool is_stale(int parent_fd, const char *name)
 {
 	struct stat st;
-	if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode) ||
-		st.st_uid != geteuid() || time(NULL) - st.st_mtime < STALE_AFTER_S) {
+	if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		!S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+		time(NULL) - st.st_mtime < STALE_AFTER_S) {
 		return false;
 	}
 	char lock[NAME_MAX + 8];
@@ -71,7 +72,8 @@ static void sweep(const char *parent)
 		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
 			is_stale(dirfd(dir), entry->d_name)) {
 			char path[PATH_MAX];
-			int len = snprintf(path, sizeof path, "%s/%s", parent, entry->d_name);
+			int len = snprintf(
+				path, sizeof path, "%s/%s", parent, entry->d_name);
 			if (len > 0 && (size_t)len < sizeof path) {
 				rundir_remove(path);
 			}
@@ -84,7 +86,8 @@ static int lock(struct rundir *r)
 {
 	char path[RUNDIR_PATH_MAX + 8];
 	snprintf(path, sizeof path, "%s/lock", r->path);
-	r->lock_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	r->lock_fd =
+		open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (r->lock_fd < 0 || flock(r->lock_fd, LOCK_EX | LOCK_NB) < 0) {
 		return error_note_errno(PM_ESYSTEM, "cannot lock %s", path);
 	}
@@ -101,7 +104,8 @@ static int make_below(struct rundir *r, const char *parent)
 			parent[0] == '/' ? "too long" : "relative");
 	}
 	if (!mkdtemp(r->path)) {
-		return error_note_errno(PM_ESYSTEM, "cannot make a directory in %s", parent);
+		return error_note_errno(
+			PM_ESYSTEM, "cannot make a directory in %s", parent);
 	}
 	int err = lock(r);
 	if (err) {
@@ -115,7 +119,7 @@ static bool is_private(const char *path)
 {
 	struct stat st;
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
-		!(st.st_mode & 077);
+	       !(st.st_mode & 077);
 }
 
 int rundir_open(struct rundir *r, const char *parent)

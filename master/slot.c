@@ -54,7 +54,8 @@ static void fill_boot(const struct slot *s, struct boot *boot)
 	boot->stack_bytes = pool->options.stack_bytes;
 	snprintf(boot->job_path, sizeof boot->job_path, "%s/j-%u-%u", pool->rundir.path,
 		s->number, s->generation);
-	snprintf(boot->result_path, sizeof boot->result_path, "%s/r", pool->rundir.path);
+	snprintf(
+		boot->result_path, sizeof boot->result_path, "%s/r", pool->rundir.path);
 }
 
 static void lifeline_cb(evutil_socket_t fd, short what, void *ctx);
@@ -71,16 +72,18 @@ static int open_links(struct slot *s, const struct boot *boot, int ends[2])
 		return err;
 	}
 	s->lifeline = ends[0];
-	s->lifeline_event = event_new(
-		s->pool->base, ends[0], EV_READ | EV_PERSIST, lifeline_cb, s);
+	s->lifeline_event =
+		event_new(s->pool->base, ends[0], EV_READ | EV_PERSIST, lifeline_cb, s);
 	s->jobs_event = event_new(s->pool->base, s->jobs.ready_fd, EV_READ, jobs_cb, s);
-	if (!s->lifeline_event || !s->jobs_event || event_add(s->lifeline_event, NULL) < 0) {
+	if (!s->lifeline_event || !s->jobs_event ||
+		event_add(s->lifeline_event, NULL) < 0) {
 		close(ends[1]);
 		return error_note(PM_ENOMEM, "cannot watch a worker");
 	}
 	outbox_init(&s->outbox, &s->jobs, PROTO_JOBS, &boot->route);
 	inbox_init(&s->inbox, PROTO_RESULTS, &boot->route,
-		s->pool->options.max_bytes + PROTO_RESULT_HEAD_BYTES + PROTO_MESSAGE_MAX);
+		s->pool->options.max_bytes + PROTO_RESULT_HEAD_BYTES +
+			PROTO_MESSAGE_MAX);
 	return 0;
 }
 
@@ -113,11 +116,13 @@ static void respawn(struct slot *s, const char *why)
 	}
 	pool->failed_starts = s->was_ready ? 0 : pool->failed_starts + 1;
 	if (respawn_gives_up(pool->failed_starts, pool_ready_ct(pool))) {
-		pool_break(pool, "no worker starts, %u tries: %s", pool->failed_starts, why);
+		pool_break(pool, "no worker starts, %u tries: %s", pool->failed_starts,
+			why);
 		return;
 	}
 	unsigned delay_ms = respawn_delay_ms(pool->failed_starts);
-	struct timeval tv = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
+	struct timeval tv = {
+		.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
 	evtimer_add(s->respawn_timer, &tv);
 }
 
@@ -262,7 +267,8 @@ void slot_cancel(struct slot *s, const uint64_t *ids, size_t ct)
 	struct proto_life_message m = {
 		.type = PROTO_CANCEL, .slot = s->number, .generation = s->generation};
 	for (size_t i = 0; i < ct; i += m.count) {
-		m.count = ct - i < PROTO_CANCEL_MAX ? (uint32_t)(ct - i) : PROTO_CANCEL_MAX;
+		m.count = ct - i < PROTO_CANCEL_MAX ? (uint32_t)(ct - i)
+						    : PROTO_CANCEL_MAX;
 		memcpy(m.values, ids + i, m.count * sizeof *ids);
 		if (lifeline_send(s->lifeline, &m) != LIFELINE_OK) {
 			return; /* the jobs run to their end, nobody waits for them */
@@ -279,7 +285,8 @@ void slot_beat(struct slot *s)
 	/* Our own beats are the clock: a master that was stopped, or a machine
 	 * that slept, has missed its own as well. */
 	s->silent_beats++;
-	unsigned limit_ms = s->state == SLOT_STARTING ? o->start_timeout_ms : o->hang_timeout_ms;
+	unsigned limit_ms =
+		s->state == SLOT_STARTING ? o->start_timeout_ms : o->hang_timeout_ms;
 	if (limit_ms && s->silent_beats > limit_ms / SLOT_BEAT_MS + 1) {
 		slot_doom(s, s->state == SLOT_STARTING ? DOOM_START : DOOM_SILENT);
 	}
@@ -332,7 +339,8 @@ void slot_doom(struct slot *s, enum slot_doom why)
 
 static void describe(const struct slot *s, int status, char *out, size_t size)
 {
-	const char *text = WIFEXITED(status) ? proto_exit_text(WEXITSTATUS(status)) : NULL;
+	const char *text =
+		WIFEXITED(status) ? proto_exit_text(WEXITSTATUS(status)) : NULL;
 	if (s->doom == DOOM_START) {
 		snprintf(out, size, "a worker was not ready within %u ms",
 			s->pool->options.start_timeout_ms);
@@ -342,7 +350,8 @@ static void describe(const struct slot *s, int status, char *out, size_t size)
 	} else if (text) {
 		snprintf(out, size, "a worker %s", text);
 	} else {
-		snprintf(out, size, "a worker exited with status %d", WEXITSTATUS(status));
+		snprintf(out, size, "a worker exited with status %d",
+			WEXITSTATUS(status));
 	}
 }
 
@@ -354,7 +363,7 @@ void slot_exited(struct slot *s, int status)
 	/* Read what can still be read from it before its jobs are judged. */
 	(void)gather_read(pool, LAST_FRAMES);
 	bool orderly = s->state == SLOT_DRAINING && WIFEXITED(status) &&
-		WEXITSTATUS(status) == PROTO_EXIT_OK;
+		       WEXITSTATUS(status) == PROTO_EXIT_OK;
 	if (!orderly && s->doom != DOOM_STOP) {
 		pool->stats.workers_lost++;
 	}
@@ -371,7 +380,8 @@ void slot_exited(struct slot *s, int status)
 
 /* -------------------------------------------------------------------- init */
 
-int slot_init(struct slot *s, struct pm_pool *pool, unsigned number, unsigned concurrency)
+int slot_init(
+	struct slot *s, struct pm_pool *pool, unsigned number, unsigned concurrency)
 {
 	*s = (struct slot){.pool = pool,
 		.number = number,

@@ -19,7 +19,7 @@ struct transfer;
 struct engine_result {
 	struct pm_failure failure;    /* failure.error 0: a whole response arrived */
 	struct pm_response *response; /* never NULL; the callee owns it.  On failure
-	                                 as far as it got, without a body */
+					 as far as it got, without a body */
 };
 
 /* Called once per transfer, from the loop, never from engine_start(). */

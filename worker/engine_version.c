@@ -16,8 +16,8 @@ static char text[512];
 
 static void fill(void)
 {
-	snprintf(text, sizeof text, "poolmap %s %s libevent/%s", PM_VERSION, curl_version(),
-		event_get_version());
+	snprintf(text, sizeof text, "poolmap %s %s libevent/%s", PM_VERSION,
+		curl_version(), event_get_version());
 }
 
 const char *pm_version_text(void)

@@ -55,7 +55,7 @@ struct context {
 
 struct fiber {
 	struct context own, loop;
-	char *map;          /* guard page first, then the stack */
+	char *map; /* guard page first, then the stack */
 	size_t map_bytes;
 	size_t guard_bytes;
 	fiber_entry_fn *entry;
@@ -179,7 +179,8 @@ static void prepare(struct fiber *f)
 	for (int i = 0; i < SAVED_WORDS; i++) {
 		top[i] = 0;
 	}
-	top[0] = 0x037full << 32 | 0x1f80u; /* x87 and SSE control, as at program start */
+	top[0] = 0x037full << 32 |
+		 0x1f80u; /* x87 and SSE control, as at program start */
 #else
 	top -= 20;
 	for (int i = 0; i < 20; i++) {
@@ -249,7 +250,8 @@ struct fiber *fiber_new(size_t stack_bytes, fiber_entry_fn *entry, void *ctx)
 	}
 	f->entry = entry;
 	f->ctx = ctx;
-	f->valgrind_id = VALGRIND_STACK_REGISTER(f->map + f->guard_bytes, f->map + f->map_bytes);
+	f->valgrind_id =
+		VALGRIND_STACK_REGISTER(f->map + f->guard_bytes, f->map + f->map_bytes);
 #if defined(__SANITIZE_THREAD__)
 	f->own_tsan = __tsan_create_fiber(0);
 #endif

@@ -104,7 +104,8 @@ void link_open(struct event_base *base, const struct boot *boot, int lifeline)
 		.tv_usec = boot->heartbeat_ms % 1000 * 1000};
 	self.fd = lifeline;
 	self.route = boot->route;
-	self.readable = event_new(base, lifeline, EV_READ | EV_PERSIST, readable_cb, NULL);
+	self.readable =
+		event_new(base, lifeline, EV_READ | EV_PERSIST, readable_cb, NULL);
 	self.beat = event_new(base, -1, EV_PERSIST, beat_cb, NULL);
 	if (!self.readable || !self.beat || event_add(self.readable, NULL) < 0 ||
 		event_add(self.beat, &beat) < 0) {

@@ -48,8 +48,8 @@ void results_add(struct pm_task *task)
 	buf_clear(&self.scratch);
 	int err = proto_result_put(&self.scratch, &result);
 	if (!err) {
-		err = outbox_put(&self.outbox, task->id, task->attempt, self.scratch.data,
-			self.scratch.len);
+		err = outbox_put(&self.outbox, task->id, task->attempt,
+			self.scratch.data, self.scratch.len);
 	}
 	check(err);
 }

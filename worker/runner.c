@@ -28,12 +28,12 @@ static struct {
 	unsigned concurrency;
 	size_t stack_bytes;
 	runner_done_fn *done;
-	struct list queued;  /* tasks */
-	struct list ready;   /* tasks */
-	struct list parked;  /* tasks */
-	struct list idle;    /* seats */
+	struct list queued; /* tasks */
+	struct list ready;  /* tasks */
+	struct list parked; /* tasks */
+	struct list idle;   /* seats */
 	unsigned started_ct;
-	bool may_start;      /* in this turn */
+	bool may_start; /* in this turn */
 } self;
 
 /* ------------------------------------------------------------------- tasks */
@@ -70,7 +70,8 @@ static void conclude(struct pm_task *task, int error)
 		return;
 	}
 	if (task->failure.error != error) {
-		(void)task_set_failure(task, error, PM_DOMAIN_NONE, 0, pm_error_text(error));
+		(void)task_set_failure(
+			task, error, PM_DOMAIN_NONE, 0, pm_error_text(error));
 	}
 }
 
@@ -99,7 +100,8 @@ static void run_one(struct seat *seat, struct pm_task *task)
 	task->state = TASK_RUNNING;
 	task->started_at_us = clock_now_us();
 	self.started_ct++;
-	int error = task->cancelled ? PM_ECANCELLED : task->fn(task, task->arg, task->arg_len);
+	int error = task->cancelled ? PM_ECANCELLED
+				    : task->fn(task, task->arg, task->arg_len);
 	self.started_ct--;
 	seat->task = NULL;
 	finish(task, error);
@@ -153,7 +155,8 @@ static void resume_ready(void)
 
 static bool can_start(bool may_start)
 {
-	return may_start && !list_empty(&self.queued) && self.started_ct < self.concurrency;
+	return may_start && !list_empty(&self.queued) &&
+	       self.started_ct < self.concurrency;
 }
 
 bool runner_has_work(bool may_start)

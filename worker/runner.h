@@ -38,8 +38,8 @@ struct pm_task {
 	struct list_node link; /* in the list of its state */
 	enum task_state state;
 	bool cancelled;
-	struct seat *seat;                 /* the fiber it runs on, see runner.c */
-	void (*cancel_wait)(void *ctx);    /* while parked: how to stop waiting */
+	struct seat *seat;              /* the fiber it runs on, see runner.c */
+	void (*cancel_wait)(void *ctx); /* while parked: how to stop waiting */
 	void *wait_ctx;
 	struct pm_response *last_response; /* of fetch.c, freed by it */
 	struct pm_response *responses;     /* of fetch.c, all that the task owns */
@@ -57,16 +57,16 @@ struct pm_task {
  * the job was cancelled: then `cancel_wait(ctx)` has been called, once, and no
  * wake-up will come.  If the job is cancelled already it calls
  * cancel_wait(ctx) and returns PM_ECANCELLED at once. */
-int task_park(struct pm_task *task, void (*cancel_wait)(void *ctx), void *ctx)
-	PM_MUSTCHECK;
+int task_park(
+	struct pm_task *task, void (*cancel_wait)(void *ctx), void *ctx) PM_MUSTCHECK;
 
 /* Let a parked task go on at the end of this turn of the loop.  Called from
  * loop callbacks, exactly once per park. */
 void task_wake(struct pm_task *task);
 
 /* Record why an await failed; returns `error`, for `return task_set_failure(...)`. */
-int task_set_failure(struct pm_task *task, int error, int domain, int code,
-	const char *message);
+int task_set_failure(
+	struct pm_task *task, int error, int domain, int code, const char *message);
 
 /* ---- the scheduler, called by the other modules of the worker */
 

@@ -13,13 +13,14 @@ int pm_return(pm_task *task, const void *bytes, size_t len)
 {
 	if (len > worker_max_bytes()) {
 		char text[96];
-		snprintf(text, sizeof text, "result of %zu bytes is over max_bytes %zu", len,
-			worker_max_bytes());
+		snprintf(text, sizeof text, "result of %zu bytes is over max_bytes %zu",
+			len, worker_max_bytes());
 		return task_set_failure(task, PM_ETOOBIG, PM_DOMAIN_NONE, 0, text);
 	}
 	buf_clear(&task->result);
 	int err = buf_put(&task->result, bytes, len);
-	return err ? task_set_failure(task, err, PM_DOMAIN_NONE, 0, pm_error_text(err)) : 0;
+	return err ? task_set_failure(task, err, PM_DOMAIN_NONE, 0, pm_error_text(err))
+		   : 0;
 }
 
 int pm_fail(pm_task *task, int code, const char *fmt, ...)

@@ -8,6 +8,7 @@
 #include "worker/worker.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -97,6 +98,17 @@ static void raise_files(void)
 	}
 }
 
+/* Make the table of descriptors as large as it will get, now: once there is a
+ * second thread (nanomsg's), each doubling waits for an RCU grace period, some
+ * 20 ms in which nothing runs. */
+static void grow_files(unsigned ct)
+{
+	int high = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, (int)ct);
+	if (high >= 0) {
+		close(high);
+	}
+}
+
 /* nanomsg works by a thread of its own.  In a child of a process where it was
  * live it would look fine and never deliver: better to say so. */
 static void check_nanomsg(void)
@@ -119,6 +131,7 @@ static void open_all(int lifeline)
 {
 	const struct boot *boot = self.boot;
 	raise_files();
+	grow_files(boot->concurrency);
 	self.base = make_base();
 	link_open(self.base, boot, lifeline);
 	runner_init(boot->concurrency, (size_t)boot->stack_bytes, results_add);
@@ -146,7 +159,8 @@ void worker_main(const struct boot *boot, int lifeline)
 	self.boot = boot;
 	open_all(lifeline);
 	for (;;) {
-		int how = runner_has_work(!results_blocked()) ? EVLOOP_NONBLOCK : EVLOOP_ONCE;
+		int how = runner_has_work(!results_blocked()) ? EVLOOP_NONBLOCK
+							      : EVLOOP_ONCE;
 		if (event_base_loop(self.base, how) < 0) {
 			worker_exit(PROTO_EXIT_BOOT);
 		}

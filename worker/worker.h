@@ -44,8 +44,8 @@ uint64_t intake_sequence(void); /* of the last frame */
  * Ended tasks -> result frames. */
 
 enum {
-	RESULTS_DELAY_US = 2000,          /* a frame waits so long for company */
-	RESULTS_WAITING_MAX = 4 << 20,    /* bytes; above it no task is started */
+	RESULTS_DELAY_US = 2000,       /* a frame waits so long for company */
+	RESULTS_WAITING_MAX = 4 << 20, /* bytes; above it no task is started */
 };
 
 void results_open(struct event_base *base, const struct boot *boot);
@@ -58,8 +58,8 @@ void results_add(struct pm_task *task);
  * the frame open for RESULTS_DELAY_US. */
 void results_flush(bool at_once);
 
-bool results_blocked(void);       /* too much waits for the wire */
+bool results_blocked(void); /* too much waits for the wire */
 bool results_all_sent(void);
-uint64_t results_sequence(void);  /* of the last frame */
+uint64_t results_sequence(void); /* of the last frame */
 
 #endif

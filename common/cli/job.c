@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * job - one line of a job file, see job.h.
+ *
+ * The only file that includes jansson.  jansson parses by recursion, up to 2048
+ * levels, and tasks run on small stacks: so the nesting is counted first and
+ * limited.  `id` and `meta` are echoed from the text of the line and not
+ * from the parsed values, which would turn 0.10 into 0.10000000000000001.
+ */
+#include "common/cli/job.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cli/base64.h"
+#include "common/cli/json_text.h"
+#include "common/cli/outcome.h"
+
+/* Memory behind a job. */
+struct owned {
+	json_t *root;
+	struct pm_header *headers;
+	void *body; /* decoded from base64 */
+	char *meta;
+	char url[]; /* of a line that is a URL */
+};
+
+/* ------------------------------------------------------------------ refusals */
+
+/* Say why a job is bad; the first reason stands. */
+__attribute__((format(printf, 2, 3))) static void refuse(
+	struct job *job, const char *fmt, ...)
+{
+	if (job->error) {
+		return;
+	}
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(job->error_text, sizeof job->error_text, fmt, args);
+	va_end(args);
+	job->error = job->error_text;
+}
+
+static void refuse_syntax(struct job *job, const json_error_t *why, size_t offset)
+{
+	size_t at = offset + (size_t)(why->position > 0 ? why->position : 0);
+	switch (json_error_code(why)) {
+	case json_error_numeric_overflow:
+		refuse(job,
+			"the number that ends at byte %zu does not fit into 64 bits: "
+			"write it as a string",
+			at);
+		break;
+	case json_error_duplicate_key:
+		refuse(job, "not a JSON object: a key is given twice, byte %zu", at);
+		break;
+	default:
+		refuse(job, "not a JSON object: %s, byte %zu", why->text, at);
+	}
+}
+
+/* ----------------------------------------------------------- values of a job */
+
+/* A member being read. */
+struct member {
+	struct job *job;
+	struct owned *own;
+	json_t *value;
+	struct json_span span; /* the value's text in the line */
+};
+
+static bool has_nul(const json_t *string)
+{
+	return memchr(json_string_value(string), '\0', json_string_length(string));
+}
+
+/* The text of a string that will be a C string; NULL, and refused, if it is
+ * none. */
+static const char *c_string(const struct member *m, const char *key)
+{
+	if (!json_is_string(m->value)) {
+		refuse(m->job, "\"%s\" must be a string", key);
+		return NULL;
+	}
+	if (has_nul(m->value)) {
+		refuse(m->job, "\"%s\" contains a NUL byte", key);
+		return NULL;
+	}
+	return json_string_value(m->value);
+}
+
+static int read_url(const struct member *m)
+{
+	const char *url = c_string(m, "url");
+	if (url) {
+		m->job->url = url;
+		m->job->url_len = json_string_length(m->value);
+	}
+	return 0;
+}
+
+static int read_method(const struct member *m)
+{
+	m->job->method = c_string(m, "method");
+	return 0;
+}
+
+static int read_id(const struct member *m)
+{
+	if (!json_is_string(m->value) && !json_is_number(m->value)) {
+		refuse(m->job, "\"id\" must be a string or a number");
+		return 0;
+	}
+	m->job->id_json = m->span.text;
+	m->job->id_json_len = m->span.len;
+	return 0;
+}
+
+static int read_meta(const struct member *m)
+{
+	m->own->meta = malloc(m->span.len + 1);
+	if (!m->own->meta) {
+		return PM_ENOMEM;
+	}
+	m->job->meta_json = m->own->meta;
+	m->job->meta_json_len = json_text_compact(m->own->meta, &m->span);
+	return 0;
+}
+
+static int read_timeout(const struct member *m)
+{
+	double s = json_number_value(m->value);
+	if (!json_is_number(m->value) || !(s > 0) || s > JOB_TIMEOUT_MAX_S) {
+		refuse(m->job,
+			"\"timeout\" must be a number of seconds, above 0 and at most "
+			"%d",
+			(int)JOB_TIMEOUT_MAX_S);
+		return 0;
+	}
+	unsigned ms = (unsigned)(s * 1000 + 0.5);
+	m->job->timeout_ms = ms ? ms : 1;
+	return 0;
+}
+
+/* ------------------------------------------------------------------ headers */
+
+/* How many headers a value of `headers` stands for; -1: it is no such value. */
+static long header_value_ct(const json_t *value)
+{
+	if (json_is_string(value)) {
+		return 1;
+	}
+	if (!json_is_array(value)) {
+		return -1;
+	}
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		if (!json_is_string(json_array_get(value, i))) {
+			return -1;
+		}
+	}
+	return (long)json_array_size(value);
+}
+
+/* Total of all values; 0 also when refused. */
+static size_t header_total(const struct member *m)
+{
+	size_t ct = 0;
+	const char *name;
+	json_t *value;
+	json_object_foreach(m->value, name, value)
+	{
+		long more = header_value_ct(value);
+		if (more < 0) {
+			refuse(m->job,
+				"header \"%.40s\" must be a string or an array of "
+				"strings",
+				name);
+			return 0;
+		}
+		ct += (size_t)more;
+	}
+	if (ct > JOB_HEADERS_MAX) {
+		refuse(m->job, "\"headers\" has more than %d headers", JOB_HEADERS_MAX);
+		return 0;
+	}
+	return ct;
+}
+
+static void add_header(
+	struct job *job, struct pm_header *to, const char *name, const json_t *value)
+{
+	if (has_nul(value)) {
+		refuse(job, "header \"%.40s\" contains a NUL byte", name);
+	}
+	to[job->header_ct].name = name;
+	to[job->header_ct++].value = json_string_value(value);
+}
+
+static int read_headers(const struct member *m)
+{
+	if (!json_is_object(m->value)) {
+		refuse(m->job, "\"headers\" must be an object");
+		return 0;
+	}
+	size_t ct = header_total(m);
+	if (ct == 0) {
+		return 0;
+	}
+	struct pm_header *headers = calloc(ct, sizeof *headers);
+	if (!headers) {
+		return PM_ENOMEM;
+	}
+	m->job->headers = m->own->headers = headers;
+	const char *name;
+	json_t *value;
+	json_object_foreach(m->value, name, value)
+	{
+		if (json_is_string(value)) {
+			add_header(m->job, headers, name, value);
+		}
+		for (size_t i = 0; i < json_array_size(value); i++) {
+			add_header(m->job, headers, name, json_array_get(value, i));
+		}
+	}
+	return 0;
+}
+
+/* --------------------------------------------------------------------- body */
+
+static void set_body(struct job *job, const void *bytes, size_t len)
+{
+	if (job->has_body) {
+		refuse(job, "\"body\" and \"body_base64\" exclude each other");
+	}
+	job->has_body = true;
+	job->body = bytes;
+	job->body_len = len;
+}
+
+static int read_body(const struct member *m)
+{
+	if (!json_is_string(m->value)) {
+		refuse(m->job, "\"body\" must be a string");
+		return 0;
+	}
+	set_body(m->job, json_string_value(m->value), json_string_length(m->value));
+	return 0;
+}
+
+static int read_body_base64(const struct member *m)
+{
+	if (!json_is_string(m->value)) {
+		refuse(m->job, "\"body_base64\" must be a string");
+		return 0;
+	}
+	size_t len = json_string_length(m->value);
+	m->own->body = malloc(len / 4 * 3 + 1);
+	if (!m->own->body) {
+		return PM_ENOMEM;
+	}
+	if (base64_decode(m->own->body, &len, json_string_value(m->value), len)) {
+		refuse(m->job, "\"body_base64\" is not base64: it must be padded and "
+			       "without line breaks");
+		return 0;
+	}
+	set_body(m->job, m->own->body, len);
+	return 0;
+}
+
+/* --------------------------------------------------------------------- keys */
+
+static const struct key {
+	const char *name;
+	int (*read)(const struct member *m); /* 0 or PM_ENOMEM */
+} keys[] = {
+	{"url", read_url},
+	{"id", read_id},
+	{"method", read_method},
+	{"headers", read_headers},
+	{"body", read_body},
+	{"body_base64", read_body_base64},
+	{"timeout", read_timeout},
+	{"meta", read_meta},
+};
+enum { KEY_CT = sizeof keys / sizeof keys[0], KEY_LEN_MAX = 16 };
+
+static unsigned min3(unsigned a, unsigned b, unsigned c)
+{
+	unsigned least = a < b ? a : b;
+	return least < c ? least : c;
+}
+
+/* How many letters must be changed, added or dropped to make `b` of `a`.  Both
+ * are at most KEY_LEN_MAX long. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[KEY_LEN_MAX + 1];
+	size_t len = strlen(b);
+	for (unsigned j = 0; j <= len; j++) {
+		row[j] = j;
+	}
+	for (unsigned i = 1; a[i - 1]; i++) {
+		unsigned corner = row[0];
+		row[0] = i;
+		for (size_t j = 1; j <= len; j++) {
+			unsigned swap = corner + (a[i - 1] != b[j - 1]);
+			corner = row[j];
+			row[j] = min3(swap, row[j] + 1, row[j - 1] + 1);
+		}
+	}
+	return row[len];
+}
+
+/* The key that was probably meant; NULL: none looks like it. */
+static const char *nearest_key(const char *name)
+{
+	size_t len = strlen(name);
+	if (len > KEY_LEN_MAX) {
+		return NULL;
+	}
+	const char *best = NULL;
+	unsigned least = len < 6 ? 2 : 3; /* letters that a slip may cost */
+	for (size_t i = 0; i < KEY_CT; i++) {
+		unsigned d = distance(name, keys[i].name);
+		if (d <= least && d < len) {
+			best = keys[i].name;
+			least = d > 0 ? d - 1 : 0;
+		}
+	}
+	return best;
+}
+
+static void refuse_key(struct job *job, const char *name)
+{
+	const char *meant = nearest_key(name);
+	if (meant) {
+		refuse(job, "unknown key \"%s\": did you mean \"%s\"?", name, meant);
+	} else {
+		refuse(job,
+			"unknown key \"%.40s\": there are url, id, method, headers, "
+			"body, body_base64, timeout and meta",
+			name);
+	}
+}
+
+static int read_member(const struct member *m, const char *name)
+{
+	for (size_t i = 0; i < KEY_CT; i++) {
+		if (strcmp(keys[i].name, name) == 0) {
+			return keys[i].read(m);
+		}
+	}
+	refuse_key(m->job, name);
+	return 0;
+}
+
+/* ------------------------------------------------------------------- objects */
+
+/* Goes through the parsed members and through the text side by side: jansson
+ * keeps the order of the text, and no key is there twice. */
+static int read_members(
+	struct job *job, struct owned *own, const char *text, size_t len)
+{
+	struct member m = {.job = job, .own = own};
+	struct json_walk walk;
+	json_walk_init(&walk, text, len);
+	const char *name;
+	json_object_foreach(own->root, name, m.value)
+	{
+		if (!json_walk_next(&walk, &m.span)) {
+			return PM_EINTERNAL;
+		}
+		int err = read_member(&m, name);
+		if (err) {
+			return err;
+		}
+	}
+	if (!job->url) {
+		refuse(job, "\"url\" is missing");
+	}
+	/* Its text is kept, and its values may take a hundred times that. */
+	json_object_del(own->root, "meta");
+	return 0;
+}
+
+/* `text` starts with `{`; it stands `offset` bytes into its line. */
+static int parse_object(struct job *job, const char *text, size_t len, size_t offset)
+{
+	if (json_text_deeper_than(text, len, JOB_DEPTH_MAX)) {
+		refuse(job, "nested deeper than %d levels", JOB_DEPTH_MAX);
+		return 0;
+	}
+	struct owned *own = calloc(1, sizeof *own);
+	if (!own) {
+		return PM_ENOMEM;
+	}
+	job->owned = own;
+	json_error_t why;
+	own->root =
+		json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+	if (own->root) {
+		return read_members(job, own, text, len);
+	}
+	if (json_error_code(&why) == json_error_out_of_memory) {
+		return PM_ENOMEM;
+	}
+	refuse_syntax(job, &why, offset);
+	return 0;
+}
+
+/* ---------------------------------------------------------------------- lines */
+
+static int parse_url(struct job *job, const char *text, size_t len)
+{
+	struct owned *own = malloc(sizeof *own + len + 1);
+	if (!own) {
+		return PM_ENOMEM;
+	}
+	*own = (struct owned){0};
+	memcpy(own->url, text, len);
+	own->url[len] = '\0';
+	job->owned = own;
+	job->url = own->url;
+	job->url_len = len;
+	return 0;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+int job_parse(struct job *job, const char *line, size_t len)
+{
+	memset(job, 0, sizeof *job);
+	if (len && memchr(line, '\0', len)) {
+		refuse(job, "contains a NUL byte");
+		return 0;
+	}
+	size_t start = 0;
+	while (start < len && is_blank(line[start])) {
+		start++;
+	}
+	while (len > start && is_blank(line[len - 1])) {
+		len--;
+	}
+	if (start < len && line[start] == '{') {
+		return parse_object(job, line + start, len - start, start);
+	}
+	return parse_url(job, line + start, len - start);
+}
+
+int job_read(struct job *job, uint64_t *index, const void *arg, size_t len)
+{
+	memset(job, 0, sizeof *job);
+	struct job_head head;
+	if (len < sizeof head) {
+		return PM_EINTERNAL;
+	}
+	memcpy(&head, arg, sizeof head);
+	*index = head.index;
+	if (head.too_long) {
+		refuse(job, "line is longer than 1 MiB");
+		return 0;
+	}
+	return job_parse(job, (const char *)arg + sizeof head, len - sizeof head);
+}
+
+void job_fini(struct job *job)
+{
+	struct owned *own = job->owned;
+	if (!own) {
+		return;
+	}
+	json_decref(own->root);
+	free(own->headers);
+	free(own->body);
+	free(own->meta);
+	free(own);
+	job->owned = NULL;
+}

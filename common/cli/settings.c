@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * settings - the one instance, see settings.h.
+ */
+#include "common/cli/settings.h"
+
+struct settings settings;

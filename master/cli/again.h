@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * again - the command that goes on with a run, ready for a shell.
+ *
+ * Runs in: the master of the command.  Pure.
+ */
+#ifndef MASTER_CLI_AGAIN_H
+#define MASTER_CLI_AGAIN_H
+
+#include "common/buf.h"
+
+/* The command as it was given, without --force and with --resume, quoted where
+ * a shell needs it.  Points into `out`; NULL when memory is short. */
+const char *again_command(struct buf *out, int argc, char **argv);
+
+#endif

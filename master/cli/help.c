@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * help - what the command prints about itself, see help.h.
+ */
+#include "master/cli/help.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/buf.h"
+#include "common/poolmap.h"
+#include "master/cli/message.h"
+
+enum { WIDTH = 79, HELP_COLUMN = 29, SOURCE_COLUMN = 32 };
+
+static const char *const group_titles[] = {
+#define X(id, title) title,
+	OPTION_GROUPS(X)
+#undef X
+};
+
+enum { GROUP_CT = sizeof(group_titles) / sizeof(group_titles[0]) };
+
+static int finish(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout)) {
+		return 0;
+	}
+	message_errno("standard output", errno);
+	return EXIT_OUTPUT;
+}
+
+/* -------------------------------------------------------------------- --help */
+
+static const char overview[] =
+	"poolmap - fetch a list of URLs with a pool of worker processes\n"
+	"\n"
+	"Usage: poolmap run [OPTION]... [JOBFILE]...\n"
+	"       poolmap config [OPTION]...\n"
+	"       poolmap --help | --version\n"
+	"\n"
+	"Commands:\n"
+	"  run      fetch every job, write one result per job, in the order of the "
+	"jobs\n"
+	"  config   print the effective configuration, and where each value comes "
+	"from\n"
+	"\n"
+	"Examples:\n"
+	"  poolmap run urls.txt -o results.jsonl\n"
+	"  poolmap config -c 500\n"
+	"\n"
+	"poolmap COMMAND --help says more about a command.\n";
+
+static const char run_head[] =
+	"poolmap run - fetch every job, write one result per job\n"
+	"\n"
+	"Usage: poolmap run [OPTION]... [JOBFILE]...\n"
+	"\n"
+	"A job file has one job a line: a URL, or a JSON object with a \"url\".  "
+	"Without\n"
+	"a job file, or when it is -, jobs are read from standard input.\n"
+	"\n"
+	"Examples:\n"
+	"  poolmap run urls.txt -o results.jsonl\n"
+	"  poolmap run urls.txt -o results.jsonl --resume   (go on after a stop)\n"
+	"  echo https://example.com/ | poolmap run -c 1 --timeout 5\n";
+
+static const char run_foot[] =
+	"\n"
+	"SIZE is a number of bytes, or one with K, M or G (1024).  A switch that the\n"
+	"configuration has turned on is turned off with --SWITCH=no.\n"
+	"\n"
+	"Configuration:\n"
+	"  An option is taken from the command line, else from the environment\n"
+	"  (POOLMAP_MAX_BODY=1M for --max-body 1M; POOLMAP_HEADER: one header a "
+	"line),\n"
+	"  else from the configuration file, else its default is used.  The file is "
+	"the\n"
+	"  first of these that exists; --config or POOLMAP_CONFIG names another one:\n"
+	"    $XDG_CONFIG_HOME/poolmap/poolmap.conf  (~/.config/poolmap/poolmap.conf)\n"
+	"    /etc/poolmap/poolmap.conf\n"
+	"  A poolmap.conf in the current directory is never read by itself: a folder\n"
+	"  that came from somebody else must not choose your headers.\n"
+	"\n"
+	"Exit codes:\n"
+	"  0    every job is ok\n"
+	"  1    every job has a result, some are not ok\n"
+	"  2    usage or configuration error; nothing was fetched or written\n"
+	"  3    a job file cannot be read (any more); --resume goes on\n"
+	"  4    the results cannot be written; --resume goes on\n"
+	"  5    workers cannot run; --resume goes on\n"
+	"  6    the output is in use by another run, or belongs to another job file\n"
+	"  130  stopped by SIGINT, 143 by SIGTERM: the first finishes what is in "
+	"flight,\n"
+	"       a second one stops at once; --resume goes on\n";
+
+static const char config_help[] =
+	"poolmap config - print the effective configuration\n"
+	"\n"
+	"Usage: poolmap config [OPTION]...\n"
+	"\n"
+	"Takes the options of poolmap run and prints the value that each would have, "
+	"as\n"
+	"a configuration file; a comment says where the value comes from.  Secrets in\n"
+	"headers are hidden.\n"
+	"\n"
+	"Examples:\n"
+	"  poolmap config                  what would a run use, and why?\n"
+	"  poolmap config --no-config      the defaults\n"
+	"  poolmap config > my.conf        a file to start from, for --config my.conf\n"
+	"\n"
+	"poolmap run --help lists the options and says where the file is looked for.\n";
+
+/* "  -w, --workers N|auto"; returns its width. */
+static int print_flag(const struct option_row *row)
+{
+	char letter[] = "   ";
+	if (row->letter) {
+		snprintf(letter, sizeof(letter), "-%c,", row->letter);
+	}
+	return printf("  %s --%s%s%s", letter, row->name, row->argument ? " " : "",
+		row->argument ? row->argument : "");
+}
+
+/* A word, on the next line when there is no room for it.  `column` is where the
+ * last one ended; returns where this one does. */
+static int print_word(const char *word, int len, int column)
+{
+	if (column + 1 + len > WIDTH) {
+		printf("\n%*s", HELP_COLUMN, "");
+		column = HELP_COLUMN;
+	}
+	bool is_first = column == HELP_COLUMN;
+	printf("%s%.*s", is_first ? "" : " ", len, word);
+	return column + len + !is_first;
+}
+
+static void print_option(const struct option_row *row)
+{
+	int column = print_flag(row);
+	printf("%*s", HELP_COLUMN - column, "");
+	column = HELP_COLUMN;
+	for (const char *at = row->help; *at;) {
+		int len = (int)strcspn(at, " ");
+		column = print_word(at, len, column);
+		at += len + (at[len] == ' ');
+	}
+	if (row->kind != KIND_SWITCH && row->default_text[0]) {
+		char text[64];
+		int len =
+			snprintf(text, sizeof(text), "(default %s)", row->default_text);
+		print_word(text, len, column);
+	}
+	putchar('\n');
+}
+
+static void print_options(void)
+{
+	for (size_t group = 0; group < GROUP_CT; group++) {
+		printf("\n%s:\n", group_titles[group]);
+		for (size_t i = 0; i < OPTION_CT; i++) {
+			if (option_rows[i].group == group) {
+				print_option(&option_rows[i]);
+			}
+		}
+	}
+}
+
+int options_print_help(enum options_command about)
+{
+	if (about == COMMAND_RUN) {
+		fputs(run_head, stdout);
+		print_options();
+		fputs(run_foot, stdout);
+	} else {
+		fputs(about == COMMAND_CONFIG ? config_help : overview, stdout);
+	}
+	return finish();
+}
+
+int options_print_version(void)
+{
+	printf("%s\n", pm_version_text());
+	return finish();
+}
+
+/* ------------------------------------------------------------ poolmap config */
+
+static bool is_plain(const char *text)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	return *text && !text[strspn(text, plain)];
+}
+
+/* As config.c reads it. */
+static void put_value(struct buf *line, const char *text)
+{
+	if (is_plain(text)) {
+		buf_puts(line, text);
+		return;
+	}
+	buf_puts(line, "\"");
+	for (; *text; text++) {
+		if (strchr("\"\\$", *text)) {
+			buf_puts(line, "\\");
+		}
+		buf_put(line, text, 1);
+	}
+	buf_puts(line, "\"");
+}
+
+static void put_source(struct buf *line, const struct options *o,
+	const struct option_row *row, const struct option_value *value)
+{
+	char name[OPTIONS_ENV_NAME_MAX];
+	buf_printf(line, "%*s # ",
+		line->len < SOURCE_COLUMN ? (int)(SOURCE_COLUMN - line->len) : 0, "");
+	switch (value->source) {
+	case SOURCE_DEFAULT:
+		buf_puts(line, "default");
+		return;
+	case SOURCE_FILE:
+		buf_printf(line, "%s:%u", o->config.path, value->line);
+		return;
+	case SOURCE_ENV:
+		options_env_name(name, row->name);
+		buf_puts(line, name);
+		return;
+	case SOURCE_FLAG:
+		buf_puts(line, "command line");
+		return;
+	}
+}
+
+static bool is_secret(const char *header)
+{
+	static const char *const names[] = {
+		"Authorization:", "Proxy-Authorization:", "Cookie:"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strncasecmp(header, names[i], strlen(names[i])) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A file name may hold a line end, and must not make a line of its own. */
+static void print_line(struct buf *line)
+{
+	for (size_t i = 0; i < line->len; i++) {
+		unsigned char c = (unsigned char)line->data[i];
+		putchar(c < 0x20 || c == 0x7f ? '?' : c);
+	}
+	putchar('\n');
+	buf_clear(line);
+}
+
+static void print_headers(const struct options *o, struct buf *line)
+{
+	const struct option_row *row = &option_rows[OPTION_HEADER];
+	const struct option_value *value = &o->values[OPTION_HEADER];
+	const char *operator= "=";
+	if (value->text_ct == 0) {
+		buf_printf(line, "%s = {}", row->name);
+		put_source(line, o, row, value);
+		print_line(line);
+	}
+	for (size_t i = 0; i < value->text_ct; i++) {
+		const char *text = value->texts[i];
+		if (is_secret(text)) {
+			buf_printf(line, "# %s += \"%.*s: (hidden)\"", row->name,
+				(int)strcspn(text, ":"), text);
+		} else {
+			buf_printf(line, "%s %s ", row->name, operator);
+			put_value(line, text);
+			operator= "+=";
+		}
+		put_source(line, o, row, value);
+		print_line(line);
+	}
+}
+
+static void print_value(const struct options *o, enum option_id id, struct buf *line)
+{
+	const struct option_row *row = &option_rows[id];
+	if (row->kind == KIND_HEADERS) {
+		print_headers(o, line);
+		return;
+	}
+	const struct option_value *value = &o->values[id];
+	buf_printf(line, "%s%s = ", row->scope & SCOPE_FILE ? "" : "# ", row->name);
+	put_value(line, value->texts[0]);
+	put_source(line, o, row, value);
+	print_line(line);
+}
+
+/* Those that may stand in a file, or those that may not. */
+static void print_values(const struct options *o, bool in_file, struct buf *line)
+{
+	for (size_t i = 0; i < OPTION_CT; i++) {
+		const struct option_row *row = &option_rows[i];
+		if (row->offset != OPTION_NOWHERE &&
+			!(row->scope & SCOPE_FILE) == !in_file) {
+			print_value(o, (enum option_id)i, line);
+		}
+	}
+}
+
+int options_print_config(const struct options *o)
+{
+	struct buf line = {0};
+	const bool is_read = o->config.path != NULL;
+	buf_printf(
+		&line, "# configuration file: %s", is_read ? o->config.path : "none");
+	print_line(&line);
+	print_values(o, true, &line);
+	buf_puts(&line, "# On the command line only:");
+	print_line(&line);
+	print_values(o, false, &line);
+	buf_fini(&line);
+	return finish();
+}

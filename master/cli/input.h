@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * input - the job files as one stream of lines.
+ *
+ * Owns the descriptors of the job files and one buffer of bounded size.  Runs
+ * in the master of the command; read by the source of the run and by resume.
+ * Must never: wait for a pipe, set O_NONBLOCK on a descriptor that it did not
+ * open (other processes share it), or look into a line.
+ *
+ * What is a line: LF or CRLF ends it; the last one needs no LF.  A UTF-8 byte
+ * order mark at the start of each file is dropped.  Lines of blanks, tabs and
+ * CR alone and lines whose first character is '#' are skipped.  A line of more
+ * than JOB_LINE_MAX bytes, its line end not counted, is one job that is too
+ * long, whatever is in it, unless it starts with '#'.  All else, NUL bytes
+ * too, is handed on as it is.
+ *
+ * Errors are printed here (message.h) and returned as exit codes.
+ */
+#ifndef MASTER_CLI_INPUT_H
+#define MASTER_CLI_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/cli/outcome.h"
+
+/* One read(2), and so the most that is held beside a line.  Memory in all:
+ * JOB_LINE_MAX + INPUT_BLOCK, whatever is in the files. */
+enum { INPUT_BLOCK = 256 * 1024 };
+
+/* Regular files stay open for the whole run up to so many; beyond, each is
+ * checked at the start and opened again when its turn comes. */
+enum { INPUT_OPEN_MAX = 64 };
+
+struct input;
+
+enum input_step {
+	INPUT_END,   /* all files are read */
+	INPUT_LINE,  /* here is one */
+	INPUT_WAIT,  /* nothing yet: watch input_fd() for reading, then ask again */
+	INPUT_ERROR, /* a file cannot be read; printed; EXIT_INPUT */
+};
+
+/* Open and check every file; "-" is standard input.  Nothing is read yet but
+ * the first two bytes of regular files.  `paths` must outlive the input.
+ * Returns 0; EXIT_INPUT when one of them cannot be read, is a directory or
+ * looks like UTF-16; EXIT_USAGE when "-" stands there twice; EXIT_WORKERS when
+ * there is no memory.  Does not block, not even on a FIFO without a writer. */
+int input_open(struct input **in, const char *const *paths, size_t ct);
+
+/* NULL is fine.  Standard input stays open. */
+void input_close(struct input *in);
+
+/* The next job line, without its line end.  *line points into the buffer until
+ * the next call; it is not NUL-terminated.  A line that is too long comes once,
+ * with *too_long true and *len 0, and its rest is skipped. */
+enum input_step input_next(
+	struct input *in, const char **line, size_t *len, bool *too_long);
+
+/* About the line that input_next() gave last: its index as a job (0, 1, 2 ...
+ * over all files; skipped lines have none), its number in its file (1, 2 ...,
+ * skipped lines count) and the name of the file, for messages. */
+uint64_t input_index(const struct input *in);
+uint64_t input_line_number(const struct input *in);
+const char *input_name(const struct input *in);
+
+/* The descriptor to watch after INPUT_WAIT; -1 when there is none. */
+int input_fd(const struct input *in);
+
+/* Are all of them regular files, so that they can be read twice? */
+bool input_regular(const struct input *in);
+
+/* Start again at the first line of the first file.  Only when input_regular().
+ * Returns 0 or EXIT_INPUT. */
+int input_rewind(struct input *in);
+
+/* Is this file one of the job files? */
+bool input_has_file(const struct input *in, dev_t dev, ino_t ino);
+
+#endif

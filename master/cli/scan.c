@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * scan - the lines of a results file, see scan.h.
+ *
+ * data[pos..end) are bytes of the file, the last of which is at offset - 1;
+ * data[pos..scan) has no LF in it.  A line that fits below HEAD_MAX is looked
+ * at as a whole.  Of a longer one the first HEAD_MAX bytes stay where they
+ * are, and the rest passes through the block behind them.
+ */
+#include "master/cli/scan.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/cli/outcome.h"
+#include "master/cli/message.h"
+
+/* The longest prefix: a job line, six times as long when each byte becomes an
+ * escape, and the names around it. */
+enum { HEAD_MAX = 6 * JOB_LINE_MAX + 4096, BLOCK = 256 * 1024 };
+enum { SCAN_CAP = HEAD_MAX + BLOCK };
+
+static const char LINE_START[] = "{\"index\":";
+static const char PREFIX_END[] = ",\"ok\":";
+enum { START_LEN = sizeof LINE_START - 1, PREFIX_END_LEN = sizeof PREFIX_END - 1 };
+
+int scan_damaged(const struct scan *s, const char *why)
+{
+	message_at(s->name, s->line,
+		"not a results file of poolmap, or damaged: %s; name another "
+		"output, or --force to overwrite it",
+		why);
+	return EXIT_MISMATCH;
+}
+
+int scan_init(struct scan *s, int fd, const char *name)
+{
+	*s = (struct scan){.fd = fd, .name = name, .data = malloc(SCAN_CAP)};
+	if (!s->data) {
+		message_print(name, "out of memory");
+		return EXIT_WORKERS;
+	}
+	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	return 0;
+}
+
+void scan_fini(struct scan *s)
+{
+	free(s->data);
+}
+
+/* Read a block to data[end..). */
+static int read_block(struct scan *s)
+{
+	ssize_t n;
+	do {
+		n = pread(s->fd, s->data + s->end, BLOCK, (off_t)s->offset);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0) {
+		message_print(s->name,
+			"cannot be read to resume, at byte %" PRIu64 ": %s", s->offset,
+			strerror(errno));
+		return EXIT_OUTPUT;
+	}
+	s->eof = n == 0;
+	s->end += (size_t)n;
+	s->offset += (uint64_t)n;
+	return 0;
+}
+
+static int fill(struct scan *s)
+{
+	if (s->pos) {
+		memmove(s->data, s->data + s->pos, s->end - s->pos);
+		s->scan -= s->pos;
+		s->end -= s->pos;
+		s->pos = 0;
+	}
+	return read_block(s);
+}
+
+static bool all_zero(const char *bytes, size_t len)
+{
+	return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
+}
+
+/* The number behind LINE_START, as this program writes it.  Returns the length
+ * of its digits; 0: it is none. */
+static size_t parse_index(const char *digits, size_t len, uint64_t *index)
+{
+	size_t n = 0;
+	uint64_t v = 0;
+	while (n < len && digits[n] >= '0' && digits[n] <= '9') {
+		if (v >= SCAN_INDEX_MAX) {
+			return 0;
+		}
+		v = v * 10 + (uint64_t)(digits[n] - '0');
+		n++;
+	}
+	if (v >= SCAN_INDEX_MAX || (n > 1 && digits[0] == '0')) {
+		return 0;
+	}
+	*index = v;
+	return n;
+}
+
+/* Take index and prefix from the start of a line. */
+static int parse_head(
+	const struct scan *s, const char *line, size_t len, struct scan_entry *e)
+{
+	if (len < START_LEN || memcmp(line, LINE_START, START_LEN) != 0) {
+		return scan_damaged(s, "the line does not start with {\"index\":");
+	}
+	size_t digits = parse_index(line + START_LEN, len - START_LEN, &e->index);
+	if (!digits) {
+		return scan_damaged(s, "the index is no number in range");
+	}
+	/* Quotes inside strings are escaped, so the first hit is the member. */
+	size_t at = START_LEN + digits;
+	const char *end = memmem(line + at, len - at, PREFIX_END, PREFIX_END_LEN);
+	if (!end || line[at] != ',') {
+		return scan_damaged(s, "the line has no \"ok\"");
+	}
+	e->prefix = line;
+	e->prefix_len = (size_t)(end - line);
+	return 0;
+}
+
+/* A line never has a control character in it; zeros are what a power cut
+ * leaves where a block was not written. */
+static int check_bytes(const struct scan *s, const char *bytes, size_t len)
+{
+	return memchr(bytes, '\0', len) ? scan_damaged(s, "NUL bytes in the line") : 0;
+}
+
+static int check_last(const struct scan *s, char last)
+{
+	return last == '}' ? 0 : scan_damaged(s, "the line does not end in }");
+}
+
+/* The LF of the line is data[to]: go on behind it. */
+static void end_line(struct scan *s, size_t to)
+{
+	s->pos = s->scan = to + 1;
+	s->good_end = s->offset - (s->end - s->pos);
+}
+
+/* The line data[pos..to) is complete. */
+static int take_line(struct scan *s, size_t to, struct scan_entry *e)
+{
+	const char *line = s->data + s->pos;
+	size_t len = to - s->pos;
+	int code = parse_head(s, line, len, e);
+	if (!code) {
+		code = check_bytes(s, line, len);
+	}
+	if (!code) {
+		code = check_last(s, line[len - 1]);
+	}
+	end_line(s, to);
+	return code;
+}
+
+/* Is what stands behind the last LF a result line that was not finished, with
+ * or without space that was never written?  Anything else is somebody's text. */
+static int check_torn(const struct scan *s)
+{
+	const char *tail = s->data + s->pos;
+	size_t len = s->end - s->pos;
+	while (len && tail[len - 1] == '\0') {
+		len--;
+	}
+	bool ours = memcmp(tail, LINE_START, len < START_LEN ? len : START_LEN) == 0;
+	return ours ? 0 : scan_damaged(s, "the last line is none of poolmap");
+}
+
+/* A line of which data[0..HEAD_MAX) is kept and the rest passes through the
+ * block behind it. */
+struct long_line {
+	bool zeros; /* nothing but zeros so far: maybe a tail that was not written */
+	char last;  /* the byte before the block */
+};
+
+/* Check data[HEAD_MAX..to), none of which is LF, and forget it. */
+static int pass_block(struct scan *s, struct long_line *l, size_t to)
+{
+	const char *block = s->data + HEAD_MAX;
+	size_t len = to - HEAD_MAX;
+	if (len) {
+		l->last = block[len - 1];
+	}
+	if (l->zeros) {
+		return all_zero(block, len) ? 0
+					    : scan_damaged(s, "NUL bytes in the line");
+	}
+	return check_bytes(s, block, len);
+}
+
+/* Read until the LF is in the block, *to is its place; or until the end. */
+static int find_long_end(struct scan *s, struct long_line *l, size_t *to)
+{
+	int code = 0;
+	while (!code && !s->eof) {
+		char *lf = memchr(s->data + HEAD_MAX, '\n', s->end - HEAD_MAX);
+		*to = lf ? (size_t)(lf - s->data) : s->end;
+		code = pass_block(s, l, *to);
+		if (lf) {
+			return code;
+		}
+		s->end = HEAD_MAX;
+		code = code ? code : read_block(s);
+	}
+	return code;
+}
+
+/* A line that is longer than HEAD_MAX, at data[0]. */
+static int take_long_line(struct scan *s, struct scan_entry *e)
+{
+	struct long_line l = {
+		.zeros = all_zero(s->data, HEAD_MAX), .last = s->data[HEAD_MAX - 1]};
+	size_t to = 0;
+	int code = 0;
+	if (!l.zeros) {
+		code = parse_head(s, s->data, HEAD_MAX, e);
+		code = code ? code : check_bytes(s, s->data, HEAD_MAX);
+	}
+	code = code ? code : find_long_end(s, &l, &to);
+	if (code || s->eof) {
+		e->prefix = NULL;
+		return code;
+	}
+	end_line(s, to);
+	return l.zeros ? scan_damaged(s, "NUL bytes in the line")
+		       : check_last(s, l.last);
+}
+
+int scan_next(struct scan *s, struct scan_entry *e)
+{
+	s->line++;
+	e->prefix = NULL;
+	for (;;) {
+		const char *lf = memchr(s->data + s->scan, '\n', s->end - s->scan);
+		if (lf) {
+			return take_line(s, (size_t)(lf - s->data), e);
+		}
+		s->scan = s->end;
+		if (s->eof) {
+			return check_torn(s);
+		}
+		if (s->end - s->pos >= HEAD_MAX) {
+			assert(s->pos == 0); /* the LF before was in the last block */
+			return take_long_line(s, e);
+		}
+		int code = fill(s);
+		if (code) {
+			return code;
+		}
+	}
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * summary - what `poolmap run` says at its end: what came of the jobs, where
+ * the results are, and what to do next.
+ *
+ * Runs in: the master of the command.  Pure: renders into a buffer, which the
+ * caller writes to standard error after progress_clear().  Why a run could not
+ * go on (which file, which error) is the caller's own message, before it.
+ */
+#ifndef MASTER_CLI_SUMMARY_H
+#define MASTER_CLI_SUMMARY_H
+
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "master/cli/tally.h"
+
+/* Why the run ended. */
+enum summary_end {
+	SUMMARY_FINISHED,       /* every job has its result */
+	SUMMARY_DRAINED,        /* by a signal; what was running was completed */
+	SUMMARY_STOPPED,        /* by a signal, at once */
+	SUMMARY_OUTPUT_FAILED,  /* the results cannot be written */
+	SUMMARY_INPUT_FAILED,   /* the job file cannot be read any more */
+	SUMMARY_WORKERS_FAILED, /* workers cannot run */
+};
+
+struct summary_facts {
+	const struct tally *tally;
+	uint64_t elapsed_us;
+	enum summary_end end;
+	int signal;         /* that ended it, with DRAINED and STOPPED */
+	const char *output; /* path, or "-" */
+	unsigned workers;
+	uint64_t workers_lost;
+	uint64_t jobs_rerun;
+	const char *again; /* the command that goes on, ready for a shell;
+			    * NULL: the run cannot be resumed */
+	const char *never; /* why not, when `again` is NULL, as the end of a
+			    * sentence without its full stop; NULL: the
+			    * summary finds a reason */
+};
+
+/* Append the summary: lines of at most 80 columns, as long as no path or
+ * command is longer and no count reaches 10,000,000,000.  Returns 0; or PM_ENOMEM, and
+ * then `out` is as it was. */
+int summary_render(struct buf *out, const struct summary_facts *facts);
+
+/* Append `word` so that a shell reads it as one word, as it is: bare where it
+ * can be, else in quotes.  Returns 0; or PM_ENOMEM, and then part of the word
+ * may have been appended. */
+int summary_quote(struct buf *out, const char *word);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * values - the text of an option's value, read strictly.
+ *
+ * The same text means the same on the command line, in the environment and in
+ * the configuration file, in every locale.  Nothing is clamped, trimmed or
+ * guessed.
+ *
+ * Runs in: the master of the command, called by master/cli/options.c.  Pure:
+ * no I/O but values_readable_file(), no memory, no globals.  Never prints.
+ *
+ * All readers return 0 and set *out; or PM_EINVAL, with *out left alone and
+ * the reason in *why ("out of range, 1 to 500").
+ */
+#ifndef MASTER_CLI_VALUES_H
+#define MASTER_CLI_VALUES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cli/settings.h"
+
+/* Longest method, and longest 'Name: value' of a header. */
+enum { VALUES_METHOD_MAX = 32, VALUES_HEADER_MAX = 8192 };
+
+struct value_error {
+	char text[192];
+};
+
+/* Decimal digits, and nothing else. */
+int values_number(const char *text, uint64_t min, uint64_t max, uint64_t *out,
+	struct value_error *why);
+
+/* A number, or "auto", which is 0. */
+int values_workers(const char *text, uint64_t min, uint64_t max, uint64_t *out,
+	struct value_error *why);
+
+/* Bytes: digits and then K, M, G (1024 each) or nothing. */
+int values_size(const char *text, uint64_t min, uint64_t max, uint64_t *out,
+	struct value_error *why);
+
+/* Seconds with up to three decimals; limits and *out are milliseconds. */
+int values_seconds(const char *text, uint64_t min, uint64_t max, uint64_t *out,
+	struct value_error *why);
+
+/* yes true on 1, no false off 0. */
+int values_switch(const char *text, bool *out, struct value_error *why);
+
+/* inline or none. */
+int values_body(const char *text, enum body_mode *out, struct value_error *why);
+
+/* Statuses and ranges of them, separated by commas: "200..299,304". */
+int values_statuses(const char *text, uint64_t min, uint64_t max,
+	struct status_set *out, struct value_error *why);
+
+/* A method: a token of HTTP.  "auto" is one too: the caller tells. */
+int values_method(const char *text, struct value_error *why);
+
+/* Where name and value stand in 'Name: value'; spaces around the value do not
+ * belong to it.  The reason never quotes the value, which may be a secret. */
+struct header_parts {
+	size_t name_len;
+	size_t value_at, value_len;
+};
+int values_header(const char *text, struct header_parts *out, struct value_error *why);
+
+/* Can `path` be read, now, and is it no directory?  Does not block. */
+int values_readable_file(const char *path, struct value_error *why);
+
+/* How many slips of the finger lie between what was typed and a name that
+ * exists: letters too many, missing, wrong or swapped.  A beginning of the name
+ * counts as one.  VALUES_FAR: too many to suggest it. */
+enum { VALUES_FAR = 1000 };
+unsigned values_distance(const char *typed, const char *name);
+
+#endif

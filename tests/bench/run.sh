@@ -1,0 +1,153 @@
+#!/bin/bash
+# The measurements of tests/bench/README.md, all in one run, side by side.
+#
+#   tests/bench/run.sh BUILD_DIR [keepalive|concurrency|memory]...
+#
+# Needs nginx, curl and wget2 beside what the build needs:
+#   apt-get install --no-install-recommends nginx-light wget2 curl
+# Servers listen on loopback, on ports that the kernel chooses or that are free.
+set -euo pipefail
+build=$1
+shift
+parts=${*:-keepalive concurrency memory}
+rounds=${ROUNDS:-5}
+
+for tool in nginx curl wget2; do
+	if ! PATH=$PATH:/usr/sbin command -v $tool >/dev/null; then
+		echo "bench: $tool is missing: apt-get install --no-install-recommends nginx-light wget2 curl" >&2
+		exit 1
+	fi
+done
+PATH=$PATH:/usr/sbin
+
+dir=$(mktemp -d "${TMPDIR:-/tmp}/poolmap-bench-XXXXXX")
+pids=()
+finish() {
+	exec 9>&- || :
+	for pid in "${pids[@]}"; do
+		kill "$pid" 2>/dev/null || :
+		wait "$pid" 2>/dev/null || :
+	done
+	rm -rf "$dir"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+poolmap=$build/poolmap
+measure=$build/tests/bench/measure
+bare=$build/tests/bench/bare_loop
+
+# measured NAME COMMAND...: appends "exit wall cpu peak" to $dir/NAME
+measured() {
+	local name=$1
+	shift
+	"$measure" "$@" >/dev/null 2>"$dir/err" 9>&- || :
+	sed -n 's/^measure: exit \([0-9]*\) wall_ms \([0-9]*\) cpu_ms \([0-9]*\) peak_kb \([0-9]*\)$/\1 \2 \3 \4/p' \
+		"$dir/err" | tail -1 | tee -a "$dir/$name" >"$dir/last"
+	read -r code wall cpu peak <"$dir/last"
+	printf '  %-22s exit %s  wall %6s ms  cpu %6s ms  peak %7s kB\n' \
+		"$name" "$code" "$wall" "$cpu" "$peak"
+}
+
+# median NAME COLUMN
+median() {
+	cut -d' ' -f"$2" "$dir/$1" | sort -n | awk '{v[NR]=$1} END {print v[int((NR+1)/2)]}'
+}
+
+ratio() {
+	awk -v a="$1" -v b="$2" 'BEGIN {printf "%.2f", a / b}'
+}
+
+start_nginx() {
+	local port
+	for port in $(seq 18400 18499); do
+		# An address in use makes nginx fail, and the next port is tried.
+		cat >"$dir/nginx.conf" <<CONF
+worker_processes 1; daemon off; pid $dir/nginx.pid; error_log $dir/nginx.log;
+events { worker_connections 4096; }
+http {
+	access_log off; keepalive_requests 10000000; keepalive_timeout 60; default_type text/plain;
+	client_body_temp_path $dir/t1; proxy_temp_path $dir/t2; fastcgi_temp_path $dir/t3;
+	uwsgi_temp_path $dir/t4; scgi_temp_path $dir/t5;
+	server { listen 127.0.0.1:$port backlog=4096; location / { return 200 "$(printf 'x%.0s' $(seq 100))"; } }
+}
+CONF
+		nginx -e "$dir/nginx.log" -c "$dir/nginx.conf" >/dev/null 2>&1 &
+		local pid=$!
+		for _ in $(seq 100); do
+			if curl -s -o /dev/null "http://127.0.0.1:$port/"; then
+				pids+=("$pid")
+				url=http://127.0.0.1:$port
+				return
+			fi
+			kill -0 "$pid" 2>/dev/null || break
+		done
+		kill "$pid" 2>/dev/null || :
+	done
+	echo "bench: nginx does not start: $(tail -1 "$dir/nginx.log")" >&2
+	exit 1
+}
+
+start_origin() {
+	mkfifo "$dir/life"
+	"$build/tests/support/origin" <"$dir/life" >"$dir/origin" &
+	pids+=($!)
+	exec 9>"$dir/life"
+	until grep -q listening "$dir/origin"; do :; done
+	origin=$(sed -n 's/^listening //p' "$dir/origin")
+}
+
+check_results() { # FILE COUNT: every index once, in order
+	awk -v want="$2" '{
+		if (match($0, /^\{"index":[0-9]+,/) == 0 || substr($0, 10, RLENGTH - 10) != NR - 1 || !/"ok":true/) {
+			print "bench: line " NR " is wrong: " $0; exit 1
+		}
+	} END {if (NR != want) {print "bench: " NR " results, not " want; exit 1}}' "$1"
+}
+
+keepalive() {
+	local ct=100000
+	echo "== $ct URLs of one nginx worker, keep-alive, 100-byte bodies; $rounds rounds"
+	seq $ct | sed "s|^|$url/p?|" >"$dir/urls"
+	sed 's/.*/url = "&"\noutput = "\/dev\/null"/' "$dir/urls" >"$dir/curl.conf"
+	for _ in $(seq "$rounds"); do
+		measured bare-128 "$bare" "$dir/urls" 128
+		measured poolmap-128 "$poolmap" run --no-config -q -c 128 "$dir/urls" -o "$dir/out" --force
+		check_results "$dir/out" $ct
+		measured bare-64 "$bare" "$dir/urls" 64
+		measured poolmap-64 "$poolmap" run --no-config -q -c 64 "$dir/urls" -o "$dir/out" --force
+		check_results "$dir/out" $ct
+		measured curl-Z-64 curl -s -Z --parallel-max 64 -K "$dir/curl.conf"
+		measured wget2-64 wget2 -q --max-threads=64 -O /dev/null -i "$dir/urls"
+	done
+	local c
+	for c in 128 64; do
+		echo "CPU per URL at -c $c: poolmap / bare loop = $(ratio "$(median poolmap-$c 3)" "$(median bare-$c 3)")  (at most 1.60)"
+	done
+	echo "wall time: poolmap -c 64 / curl -Z = $(ratio "$(median poolmap-64 2)" "$(median curl-Z-64 2)"), poolmap -c 64 / wget2 = $(ratio "$(median poolmap-64 2)" "$(median wget2-64 2)")  (below 1)"
+}
+
+concurrency() {
+	echo "== 10,000 URLs that answer after 1 s, -c 10000"
+	seq 10000 | sed "s|^|http://$origin/delay/1000?|" >"$dir/slow"
+	measured poolmap-10000 "$poolmap" run --no-config -q -c 10000 "$dir/slow" -o "$dir/out" --force
+	check_results "$dir/out" 10000
+	echo "wall time: $(median poolmap-10000 2) ms  (below 3000)"
+}
+
+memory() {
+	echo "== peak memory of the master, --body none"
+	seq 1000000 | sed "s|^|$url/p?|" >"$dir/million"
+	head -100000 "$dir/million" >"$dir/some"
+	measured master-100k "$poolmap" run --no-config -q --body none "$dir/some" -o "$dir/out" --force
+	check_results "$dir/out" 100000
+	measured master-1M "$poolmap" run --no-config -q --body none "$dir/million" -o "$dir/out" --force
+	check_results "$dir/out" 1000000
+	echo "peak RSS of the master: 100,000 lines $(median master-100k 4) kB, 1,000,000 lines $(median master-1M 4) kB  (below 65536, within 2048)"
+}
+
+start_nginx
+start_origin
+for part in $parts; do
+	$part
+done

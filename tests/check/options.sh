@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# options.sh POOLMAP - every option of the table is told to the user.
+#
+# Each row of master/cli/options_table.h must stand in `poolmap run --help`;
+# each that may stand in a file must stand in config/poolmap.conf, as a comment
+# with its default, and nothing else may stand there.  What the defaults are is
+# asked of the command itself.  Exits 1 and names what is missing.
+set -u
+
+poolmap=${1:?usage: options.sh PATH-OF-POOLMAP}
+root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
+table=$root/master/cli/options_table.h
+conf=$root/config/poolmap.conf
+failed=0
+
+missing() {
+	echo "options.sh: $*" >&2
+	failed=1
+}
+
+names=$(sed -n 's/^[[:space:]]*X([A-Z_]*, "\([a-z-]*\)", .*/\1/p' "$table")
+help=$(env -i "$poolmap" run --help) || missing "poolmap run --help fails"
+effective=$(env -i "$poolmap" config --no-config) || missing "poolmap config fails"
+
+# A wrong pattern above must not make this check succeed.
+[ "$(echo "$names" | wc -l)" -ge 20 ] || missing "$table: cannot find its rows"
+
+for name in $names; do
+	echo "$help" | grep -qE "^  (-.,|   ) --$name( |\$)" ||
+		missing "--$name: not in poolmap run --help"
+
+	# "name = value   # default", without what follows the value.
+	line=$(echo "$effective" | sed -n "s/^\($name = .*[^ ]\)  *# default\$/\1/p")
+	if [ -n "$line" ]; then
+		grep -qxF "# $line" "$conf" || missing "$conf: lacks \"# $line\""
+	elif ! grep -A1 "X([A-Z_]*, \"$name\"," "$table" | grep -q 'SCOPE_FLAG'; then
+		missing "$name: may stand in a file, but is not in poolmap config"
+	fi
+done
+
+for key in $(sed -n 's/^# \([a-z-]*\) = .*/\1/p' "$conf"); do
+	echo "$effective" | grep -q "^$key = " ||
+		missing "$conf: $key is not an option of the file"
+done
+
+exit $failed

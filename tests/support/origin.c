@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * origin - a scripted HTTP/1.1 origin server on loopback, for tests.
+ *
+ * Runs in: a process of its own, started by a test.  Prints one line,
+ * "listening 127.0.0.1:PORT", and serves until its standard input ends, so
+ * that it cannot outlive the test that holds the other end; or until SIGTERM.
+ * It must never listen on anything but 127.0.0.1.
+ */
+#include "tests/support/origin.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG 4096
+#define ACCEPT_BATCH 64 /* connections taken in one turn of the loop */
+#define ACCEPT_PAUSE_MS 50
+
+static const char help[] =
+	"usage: origin [--port N] [--linger]\n"
+	"A scripted HTTP/1.1 server on 127.0.0.1, for tests.  Prints\n"
+	"\"listening 127.0.0.1:PORT\" and serves until standard input ends.\n"
+	"\n"
+	"  --port N    listen on port N; default: any free one\n"
+	"  --linger    do not watch standard input; end by SIGTERM\n"
+	"  --help      this text\n"
+	"\n"
+	"Paths (N, MS, BYTES are numbers; NAME is any text without a slash):\n"
+	"  /  /status/N  /delay/MS  /size/BYTES[?chunked]  /bytes/BYTES[?chunked]\n"
+	"  /redirect/N  /redirect-to?url=ESCAPED  /loop  /echo  /headers/N\n"
+	"  /bigheader/BYTES  /endless  /reset  /reset/BYTES  /close\n"
+	"  /truncate/BYTES  /drip/BYTES/MS  /hang  /garbage  /once/ANY\n"
+	"  /count/NAME  /unstable/NAME/K  /hold/NAME  /release/NAME\n"
+	"  /counts  /reset-counts\n";
+
+struct options {
+	uint16_t port;
+	bool linger, help;
+};
+
+struct loop {
+	struct server server;
+	struct event listener, pause, lifeline, sigterm;
+	int listen_fd;
+};
+
+/* ----------------------------------------------------------------- options */
+
+static bool port_parse(const char *text, uint16_t *port)
+{
+	uint64_t n;
+	if (!slice_number((struct slice){text, strlen(text)}, 10, 65535, &n)) {
+		fprintf(stderr, "origin: --port %s: not a number from 0 to 65535\n",
+			text);
+		return false;
+	}
+	*port = (uint16_t)n;
+	return true;
+}
+
+static bool options_parse(struct options *o, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"port", required_argument, NULL, 'p'},
+		{"linger", no_argument, NULL, 'l'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int opt;
+	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (opt == 'p' && !port_parse(optarg, &o->port)) {
+			return false;
+		}
+		if (opt == '?') {
+			return false;
+		}
+		o->linger |= opt == 'l';
+		o->help |= opt == 'h';
+	}
+	if (optind < argc) {
+		fprintf(stderr, "origin: %s: no arguments are taken\n", argv[optind]);
+		return false;
+	}
+	return true;
+}
+
+/* ---------------------------------------------------------------- listener */
+
+/* Without descriptors accept() fails at once and for ever; a short pause keeps
+ * the loop for those who are already in. */
+static void listener_pause(struct loop *l)
+{
+	static const struct timeval tv = {0, ACCEPT_PAUSE_MS * 1000};
+	fprintf(stderr, "origin: cannot accept: %s\n", strerror(errno));
+	event_del(&l->listener);
+	evtimer_add(&l->pause, &tv);
+}
+
+static void on_pause_over(evutil_socket_t fd, short what, void *ctx)
+{
+	struct loop *l = ctx;
+	(void)fd;
+	(void)what;
+	event_add(&l->listener, NULL);
+}
+
+static void on_incoming(evutil_socket_t listen_fd, short what, void *ctx)
+{
+	struct loop *l = ctx;
+	(void)what;
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			if (!conn_open(&l->server, fd)) {
+				close(fd);
+			}
+		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+			return;
+		} else if (errno != ECONNABORTED && errno != EINTR) {
+			listener_pause(l);
+			return;
+		}
+	}
+}
+
+/* Bind and listen; -1 after a message. */
+static int listener_open(uint16_t port)
+{
+	int on = 1;
+	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(port)};
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+		bind(fd, (struct sockaddr *)&addr, sizeof(addr)) ||
+		listen(fd, BACKLOG)) {
+		fprintf(stderr, "origin: cannot listen on 127.0.0.1:%u: %s\n",
+			(unsigned)port, strerror(errno));
+		if (fd >= 0) {
+			close(fd);
+		}
+		return -1;
+	}
+	return fd;
+}
+
+/* Said last, when everything else is in place: who reads it may go on. */
+static bool announce(int fd)
+{
+	struct sockaddr_in addr;
+	socklen_t len = sizeof(addr);
+	if (getsockname(fd, (struct sockaddr *)&addr, &len) ||
+		printf("listening 127.0.0.1:%u\n", (unsigned)ntohs(addr.sin_port)) <
+			0 ||
+		fflush(stdout)) {
+		fprintf(stderr, "origin: cannot say the port: %s\n", strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+/* -------------------------------------------------------------------- loop */
+
+static void on_lifeline(evutil_socket_t fd, short what, void *ctx)
+{
+	struct loop *l = ctx;
+	char bytes[256];
+	(void)what;
+	if (read(fd, bytes, sizeof(bytes)) <= 0) {
+		event_base_loopbreak(l->server.base);
+	}
+}
+
+static void on_sigterm(evutil_socket_t signal, short what, void *ctx)
+{
+	struct loop *l = ctx;
+	(void)signal;
+	(void)what;
+	event_base_loopbreak(l->server.base);
+}
+
+static void on_reap(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	conn_reap(ctx);
+}
+
+/* Precise timers: /delay/MS must never answer early, and the coarse clock may. */
+static struct event_base *base_new(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+	if (config) {
+		event_config_set_flag(
+			config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV |
+					EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST |
+					EVENT_BASE_FLAG_PRECISE_TIMER);
+		base = event_base_new_with_config(config);
+		event_config_free(config);
+	}
+	return base;
+}
+
+static bool server_init(struct server *s)
+{
+	list_init(&s->conns);
+	list_init(&s->dead);
+	list_init(&s->held);
+	s->base = base_new();
+	s->scratch = evbuffer_new();
+	if (!s->base || !s->scratch) {
+		fprintf(stderr, "origin: no memory for an event loop\n");
+		return false;
+	}
+	event_assign(&s->reaper, s->base, -1, 0, on_reap, s);
+	return true;
+}
+
+static bool loop_watch(struct loop *l, bool linger)
+{
+	struct event_base *base = l->server.base;
+	event_assign(
+		&l->listener, base, l->listen_fd, EV_READ | EV_PERSIST, on_incoming, l);
+	evtimer_assign(&l->pause, base, on_pause_over, l);
+	evsignal_assign(&l->sigterm, base, SIGTERM, on_sigterm, l);
+	event_assign(
+		&l->lifeline, base, STDIN_FILENO, EV_READ | EV_PERSIST, on_lifeline, l);
+	if (event_add(&l->listener, NULL) || event_add(&l->sigterm, NULL)) {
+		fprintf(stderr, "origin: cannot watch the listener: %s\n",
+			strerror(errno));
+		return false;
+	}
+	if (!linger && event_add(&l->lifeline, NULL)) {
+		fprintf(stderr,
+			"origin: standard input cannot be watched: %s; "
+			"give it a pipe, or use --linger\n",
+			strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+static void loop_fini(struct loop *l)
+{
+	struct server *s = &l->server;
+	conn_reap_all(s);
+	server_tallies_fini(s);
+	event_del(&l->listener);
+	event_del(&l->pause);
+	event_del(&l->sigterm);
+	event_del(&l->lifeline);
+	event_del(&s->reaper);
+	event_base_free(s->base);
+	evbuffer_free(s->scratch);
+	close(l->listen_fd);
+}
+
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int serve(const struct options *o)
+{
+	static struct loop loop;
+	signal(SIGPIPE, SIG_IGN);
+	raise_file_limit();
+	if (!server_init(&loop.server)) {
+		return 1;
+	}
+	loop.listen_fd = listener_open(o->port);
+	if (loop.listen_fd < 0 || !loop_watch(&loop, o->linger) ||
+		!announce(loop.listen_fd)) {
+		return 1;
+	}
+	int rc = event_base_dispatch(loop.server.base);
+	loop_fini(&loop);
+	return rc < 0 ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {0};
+	if (!options_parse(&options, argc, argv)) {
+		fputs("origin: try --help\n", stderr);
+		return 2;
+	}
+	if (options.help) {
+		fputs(help, stdout);
+		return 0;
+	}
+	return serve(&options);
+}

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine_rig - a scripted HTTP server on the event base of the test, and an
+ * engine to fetch from it.  For the test_engine files, which each include it.
+ *
+ * The server answers by path, see the table of routes.  Engines of one
+ * transfer use one handle, so that "A, then B" tests what A leaves behind.
+ */
+#ifndef TESTS_UNIT_ENGINE_RIG_H
+#define TESTS_UNIT_ENGINE_RIG_H
+
+#include <criterion/criterion.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "worker/engine.h"
+#include "worker/engine_parts.h"
+#include "worker/engine_response.h"
+
+/* ------------------------------------------------------------------ the server */
+
+enum after {
+	KEEP,  /* wait for the next request */
+	CLOSE, /* close when all is sent */
+	RESET, /* the same, with RST */
+	FLOOD, /* send the reply's last part for ever */
+	LATER, /* send the reply after 100 ms */
+};
+
+struct route {
+	const char *path;
+	const char *reply;
+	enum after after;
+	size_t len; /* 0: it is text */
+};
+
+#define OK_HEAD "HTTP/1.1 200 OK\r\n"
+
+static const struct route routes[] = {
+	{.path = "/ok",
+		.reply = OK_HEAD "Content-Type: text/plain\r\nX-One: 1\r\n"
+				 "Content-Length: 5\r\n\r\nhello"},
+	{.path = "/ok0", .reply = "HTTP/1.0 200 OK\r\n\r\nold", .after = CLOSE},
+	{.path = "/empty", .reply = "HTTP/1.1 204 No Content\r\n\r\n"},
+	{.path = "/404", .reply = "HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno"},
+	{.path = "/nul", .reply = OK_HEAD "Content-Length: 3\r\n\r\na\0b", .len = 41},
+	{.path = "/head", .reply = OK_HEAD "Content-Length: 1000\r\n\r\n"},
+	{.path = "/close",
+		.reply = OK_HEAD "Connection: close\r\nContent-Length: 0\r\n\r\n",
+		.after = CLOSE},
+	{.path = "/later",
+		.reply = OK_HEAD "Content-Length: 4\r\n\r\nlate",
+		.after = LATER},
+	{.path = "/chunked",
+		.reply = OK_HEAD "Transfer-Encoding: chunked\r\nX-A: b\r\n\r\n"
+				 "3\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: t\r\n\r\n"},
+	{.path = "/headers",
+		.reply = "HTTP/1.1 103 Early\r\nX-Early: 1\r\n\r\n" OK_HEAD
+			 "SET-Cookie: a=1\r\nSet-Cookie:b=2\r\nX-Empty:\r\n"
+			 "X-Fold: one\r\n  two\r\nContent-Length: 0\r\n\r\n"},
+	{.path = "/gzip",
+		.reply = OK_HEAD
+		"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nraw"},
+
+	{.path = "/to-ok",
+		.reply = "HTTP/1.1 302 Found\r\nLocation: /ok\r\nX-Hop: 1\r\n"
+			 "Content-Length: 4\r\n\r\nskip"},
+	{.path = "/301",
+		.reply =
+			"HTTP/1.1 301 M\r\nLocation: /ok\r\nContent-Length: 0\r\n\r\n"},
+	{.path = "/302",
+		.reply =
+			"HTTP/1.1 302 F\r\nLocation: /ok\r\nContent-Length: 0\r\n\r\n"},
+	{.path = "/303",
+		.reply =
+			"HTTP/1.1 303 S\r\nLocation: /ok\r\nContent-Length: 0\r\n\r\n"},
+	{.path = "/307",
+		.reply =
+			"HTTP/1.1 307 T\r\nLocation: /ok\r\nContent-Length: 0\r\n\r\n"},
+	{.path = "/two-hops",
+		.reply = "HTTP/1.1 302 F\r\nLocation: /302\r\nContent-Length: "
+			 "0\r\n\r\n"},
+	{.path = "/loop",
+		.reply = "HTTP/1.1 302 F\r\nLocation: /loop\r\nContent-Length: "
+			 "0\r\n\r\n"},
+	{.path = "/to-file",
+		.reply = "HTTP/1.1 302 F\r\nLocation: "
+			 "file:///etc/passwd\r\nContent-Length: 0\r\n\r\n"},
+	{.path = "/to-ftp",
+		.reply = "HTTP/1.1 302 F\r\nLocation: "
+			 "ftp://127.0.0.1/\r\nContent-Length: 0\r\n\r\n"},
+
+	{.path = "/nothing", .reply = "", .after = CLOSE},
+	{.path = "/garbage", .reply = "SSH-2.0-OpenSSH_9.2\r\n", .after = CLOSE},
+	{.path = "/version", .reply = "HTTP/7.0 200 OK\r\n\r\n", .after = CLOSE},
+	{.path = "/short",
+		.reply = OK_HEAD "Content-Length: 100\r\n\r\nshort",
+		.after = CLOSE},
+	{.path = "/short-chunk",
+		.reply = OK_HEAD "Transfer-Encoding: chunked\r\n\r\n10\r\nabc",
+		.after = CLOSE},
+	{.path = "/reset",
+		.reply = OK_HEAD "Content-Length: 100\r\n\r\nshort",
+		.after = RESET},
+	{.path = "/reset-at-once", .reply = "", .after = RESET},
+	{.path = "/bad-chunk",
+		.reply = OK_HEAD "Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n"},
+	{.path = "/huge-chunk",
+		.reply = OK_HEAD
+		"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nabc"},
+	{.path = "/negative",
+		.reply = OK_HEAD "Content-Length: -5\r\n\r\nabc",
+		.after = CLOSE},
+	{.path = "/nul-header", .reply = OK_HEAD "X: a\0b\r\n\r\n", .len = 27},
+	{.path = "/many-headers",
+		.reply = OK_HEAD "X-Filler: 0123456789\r\n",
+		.after = FLOOD},
+	{.path = "/long-header",
+		.reply = OK_HEAD "X-Long: 0123456789abcdef",
+		.after = FLOOD},
+	{.path = "/many-100", .reply = "HTTP/1.1 100 C\r\n\r\n", .after = FLOOD},
+	{.path = "/endless", .reply = OK_HEAD "\r\n0123456789abcdef", .after = FLOOD},
+	{.path = "/announced", .reply = OK_HEAD "Content-Length: 99999999999\r\n\r\nx"},
+	{.path = "/hang", .reply = ""},
+	{.path = "/hang-in-body", .reply = OK_HEAD "Content-Length: 100\r\n\r\nsome"},
+};
+
+enum { SEEN_MAX = 64 };
+
+static struct server {
+	struct evconnlistener *listener;
+	unsigned port;
+	unsigned connections; /* accepted */
+	unsigned ended;       /* by the client */
+	char *seen[SEEN_MAX]; /* the first requests, head and body */
+	unsigned seen_ct;
+} server;
+
+static struct event_base *base;
+static struct engine *engine;
+
+static inline const struct route *route_of(const char *head)
+{
+	const char *path = strchr(head, ' ');
+	cr_assert_not_null(path, "not a request: %s", head);
+	size_t len = strcspn(++path, " ?");
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		if (strlen(routes[i].path) == len &&
+			memcmp(routes[i].path, path, len) == 0) {
+			return &routes[i];
+		}
+	}
+	cr_assert_fail("no route for %s", head);
+	return NULL;
+}
+
+static inline void hang_up(struct bufferevent *bev, bool reset)
+{
+	if (reset) {
+		struct linger now = {.l_onoff = 1, .l_linger = 0};
+		setsockopt(bufferevent_getfd(bev), SOL_SOCKET, SO_LINGER, &now,
+			sizeof(now));
+	}
+	bufferevent_free(bev);
+}
+
+/* All that was written has gone out. */
+static inline void on_sent(struct bufferevent *bev, void *ctx)
+{
+	const struct route *r = ctx;
+	static const char filler[] = "X-Filler: 0123456789\r\n";
+	if (!r || r->after == KEEP || r->after == LATER) {
+		return;
+	}
+	if (r->after != FLOOD) {
+		hang_up(bev, r->after == RESET);
+		return;
+	}
+	const char *again = strcmp(r->path, "/many-headers") == 0 ? filler
+			    : strcmp(r->path, "/many-100") == 0
+				    ? r->reply
+				    : "0123456789abcdef0123456789abcdef";
+	for (int i = 0; i < 500; i++) {
+		bufferevent_write(bev, again, strlen(again));
+	}
+}
+
+static inline void on_later(evutil_socket_t fd, short what, void *ctx)
+{
+	struct bufferevent *bev = ctx;
+	const struct route *r;
+	(void)fd;
+	(void)what;
+	bufferevent_data_cb read_cb, write_cb;
+	bufferevent_event_cb event_cb;
+	void *route;
+	bufferevent_getcb(bev, &read_cb, &write_cb, &event_cb, &route);
+	r = route;
+	bufferevent_write(bev, r->reply, strlen(r->reply));
+}
+
+static inline void on_request(struct bufferevent *bev, void *ctx);
+
+static inline void on_gone(struct bufferevent *bev, short what, void *ctx)
+{
+	(void)ctx;
+	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) {
+		server.ended++;
+		bufferevent_free(bev);
+	}
+}
+
+static inline void answer(struct bufferevent *bev, const char *request)
+{
+	const struct route *r = route_of(request);
+	bufferevent_setcb(bev, on_request, on_sent, on_gone, (void *)(uintptr_t)r);
+	if (r->after == LATER) {
+		struct timeval tv = {.tv_usec = 100000};
+		event_base_once(base, -1, EV_TIMEOUT, on_later, bev, &tv);
+		return;
+	}
+	size_t len = r->len ? r->len : strlen(r->reply);
+	if (len) {
+		bufferevent_write(bev, r->reply, len);
+	} else if (r->after != KEEP) {
+		hang_up(bev, r->after == RESET);
+	}
+}
+
+static inline size_t body_length(const char *head)
+{
+	const char *at = strcasestr(head, "\r\nContent-Length:");
+	return at ? strtoul(strchr(at, ':') + 1, NULL, 10) : 0;
+}
+
+/* One whole request, or NULL. */
+static inline char *take_request(struct evbuffer *in)
+{
+	struct evbuffer_ptr end = evbuffer_search(in, "\r\n\r\n", 4, NULL);
+	if (end.pos < 0) {
+		return NULL;
+	}
+	size_t head_len = (size_t)end.pos + 4;
+	char *head = calloc(1, head_len + 1);
+	evbuffer_copyout(in, head, head_len);
+	size_t all = head_len + body_length(head);
+	free(head);
+	if (evbuffer_get_length(in) < all) {
+		return NULL;
+	}
+	char *request = calloc(1, all + 1);
+	evbuffer_remove(in, request, all);
+	return request;
+}
+
+/* A TLS client is told something that is no TLS. */
+static inline bool is_tls_hello(struct bufferevent *bev)
+{
+	unsigned char first = 0;
+	evbuffer_copyout(bufferevent_get_input(bev), &first, 1);
+	return first == 0x16;
+}
+
+static inline void on_request(struct bufferevent *bev, void *ctx)
+{
+	(void)ctx;
+	if (is_tls_hello(bev)) {
+		bufferevent_write(bev, "HTTP/1.1 400 No\r\n\r\n", 19);
+		return;
+	}
+	char *request = take_request(bufferevent_get_input(bev));
+	if (!request) {
+		return;
+	}
+	if (server.seen_ct < SEEN_MAX) {
+		server.seen[server.seen_ct++] = request;
+		answer(bev, request);
+	} else {
+		answer(bev, request);
+		free(request);
+	}
+}
+
+static inline void on_accept(struct evconnlistener *l, evutil_socket_t fd,
+	struct sockaddr *address, int len, void *ctx)
+{
+	(void)l;
+	(void)address;
+	(void)len;
+	(void)ctx;
+	struct bufferevent *bev =
+		bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
+	server.connections++;
+	bufferevent_setcb(bev, on_request, on_sent, on_gone, NULL);
+	bufferevent_enable(bev, EV_READ | EV_WRITE);
+}
+
+static inline unsigned port_of(int fd)
+{
+	struct sockaddr_in a;
+	socklen_t len = sizeof(a);
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	return ntohs(a.sin_port);
+}
+
+static inline void open_server(void)
+{
+	struct sockaddr_in a = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	server.listener = evconnlistener_new_bind(base, on_accept, NULL,
+		LEV_OPT_CLOSE_ON_FREE, 1024, (struct sockaddr *)&a, sizeof(a));
+	cr_assert_not_null(server.listener);
+	server.port = port_of(evconnlistener_get_fd(server.listener));
+}
+
+static inline void forget_seen(void)
+{
+	while (server.seen_ct) {
+		free(server.seen[--server.seen_ct]);
+	}
+}
+
+/* ---------------------------------------------------------------------- the rig */
+
+static inline void open_engine(unsigned concurrency)
+{
+	cr_assert_eq(engine_open(&engine, base, concurrency), 0);
+}
+
+static inline void set_up(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	base = event_base_new();
+	cr_assert_not_null(base);
+	open_server();
+}
+
+/* The server's connections end with those of the engine. */
+static inline void tear_down(void)
+{
+	engine_close(engine);
+	engine = NULL;
+	evconnlistener_free(server.listener);
+	struct timeval tv = {.tv_sec = 5};
+	event_base_loopexit(base, &tv);
+	event_base_dispatch(base); /* returns when no connection is left */
+	event_base_free(base);
+	forget_seen();
+}
+
+/* One fetch and how it ended. */
+struct outcome {
+	unsigned calls;
+	struct engine_result result;
+	void (*then)(struct outcome *o);
+	struct transfer *transfer;
+	bool stop_loop;
+};
+
+static inline void on_done(void *ctx, struct engine_result *result)
+{
+	struct outcome *o = ctx;
+	o->calls++;
+	o->result = *result;
+	if (o->then) {
+		o->then(o);
+	}
+	if (o->stop_loop) {
+		event_base_loopbreak(base);
+	}
+}
+
+static inline void forget(struct outcome *o)
+{
+	if (o->calls) {
+		response_free(response_of(o->result.response));
+	}
+	*o = (struct outcome){0};
+}
+
+static inline const char *url_of(const char *path)
+{
+	static char url[512];
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", server.port, path);
+	return url;
+}
+
+static inline void start(struct outcome *o, struct pm_request r, const char *path)
+{
+	struct pm_failure f;
+	r.url = path[0] == '/' ? url_of(path) : path;
+	int err = engine_start(engine, &r, on_done, o, &o->transfer, &f);
+	cr_assert_eq(err, 0, "%s: %s", path, f.message);
+	cr_assert_eq(o->calls, 0, "%s: called back inside engine_start()", path);
+}
+
+/* Fetch and wait. */
+static inline void fetch(struct outcome *o, struct pm_request r, const char *path)
+{
+	*o = (struct outcome){.stop_loop = true};
+	start(o, r, path);
+	event_base_dispatch(base);
+	cr_assert_eq(o->calls, 1, "%s: %u calls", path, o->calls);
+	cr_assert_not_null(o->result.response, "%s", path);
+}
+
+static inline const struct pm_response *fetch_ok(
+	struct outcome *o, struct pm_request r, const char *path)
+{
+	fetch(o, r, path);
+	cr_assert_eq(o->result.failure.error, 0, "%s: %d %s", path,
+		o->result.failure.error, o->result.failure.message);
+	return o->result.response;
+}
+
+static inline void fetch_and_forget(struct pm_request r, const char *path)
+{
+	struct outcome o;
+	fetch_ok(&o, r, path);
+	forget(&o);
+}
+
+static inline void expect_error(struct pm_request r, const char *path, int error)
+{
+	struct outcome o;
+	r.timeout_ms = r.timeout_ms ? r.timeout_ms : 20000;
+	fetch(&o, r, path);
+	const struct pm_failure *f = &o.result.failure;
+	cr_assert_eq(f->error, error, "%s: got %d (curl %d '%s'), want %d", path,
+		f->error, f->code, f->message, error);
+	cr_assert_eq(f->domain, PM_DOMAIN_CURL, "%s: domain %d", path, f->domain);
+	cr_assert(f->message[0], "%s: no message", path);
+	cr_assert_eq(o.result.response->body_len, 0, "%s: has a body", path);
+	forget(&o);
+}
+
+static inline const char *last_seen(void)
+{
+	cr_assert(server.seen_ct, "no request was seen");
+	return server.seen[server.seen_ct - 1];
+}
+
+static inline void expect_seen(const char *text)
+{
+	cr_assert(strstr(last_seen(), text), "no '%s' in: %s", text, last_seen());
+}
+
+static inline void expect_unseen(const char *text)
+{
+	cr_assert_null(strcasestr(last_seen(), text), "'%s' in: %s", text, last_seen());
+}
+
+static inline const char *header(const struct pm_response *r, const char *name)
+{
+	for (size_t i = 0; i < r->header_ct; i++) {
+		if (strcmp(r->headers[i].name, name) == 0) {
+			return r->headers[i].value;
+		}
+	}
+	return NULL;
+}
+
+/* Run the loop until a counter is there. */
+static inline void wait_for(const unsigned *count, unsigned value)
+{
+	while (*count < value) {
+		event_base_loop(base, EVLOOP_ONCE);
+	}
+}
+
+#define NO_REQUEST ((struct pm_request){0})
+#define REQUEST(...) ((struct pm_request){__VA_ARGS__})
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a request must be like before the engine takes it: no network.
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/engine_check.h"
+
+static int check(const struct pm_request *r, struct pm_failure *f)
+{
+	struct request_facts facts;
+	*f = (struct pm_failure){0};
+	int err = request_check(r, &facts, f);
+	cr_assert_eq(err, f->error, "%d and %d", err, f->error);
+	cr_assert(!err || f->message[0], "no message for %d", err);
+	return err;
+}
+
+struct url_case {
+	const char *url;
+	int error;
+};
+
+Test(engine_check, urls_are_taken_or_refused_with_one_class, .timeout = 10)
+{
+	static const struct url_case cases[] = {
+		{"http://a", 0},
+		{"HTTP://a/", 0},
+		{"hTTpS://a:443/x?y#z", 0},
+		{"http://user:pass@a:8080/", 0},
+		{"http://[::1]:80/", 0},
+		{"http://[::1]", 0},
+		{"http://a:/", 0},
+		{"http://a:65535/", 0},
+		{"http://a?x", 0},
+		{"http://xn--bcher-kva.example/\xc3\xbc", 0},
+		{NULL, PM_EBADURL},
+		{"", PM_EBADURL},
+		{"a/b", PM_EBADURL},
+		{"//a/b", PM_EBADURL},
+		{"/a:b", PM_EBADURL},
+		{"http:", PM_EBADURL},
+		{"http:/a", PM_EBADURL},
+		{"http://", PM_EBADURL},
+		{"http:///x", PM_EBADURL},
+		{"http://?x", PM_EBADURL},
+		{"http://:80/", PM_EBADURL},
+		{"http://user@/", PM_EBADURL},
+		{"http://user@:80/", PM_EBADURL},
+		{"http://a:65536/", PM_EBADURL},
+		{"http://a:99999999999999999999999/", PM_EBADURL},
+		{"http://a:8x/", PM_EBADURL},
+		{"http://a:-1/", PM_EBADURL},
+		{"http://[::1/", PM_EBADURL},
+		{"http://[::1]x/", PM_EBADURL},
+		{"http://a/b c", PM_EBADURL},
+		{"http://a/\r\nX: y", PM_EBADURL},
+		{"http://a/\t", PM_EBADURL},
+		{"http://a/\x7f", PM_EBADURL},
+		{"http://a/\x01", PM_EBADURL},
+		{" http://a/", PM_EBADURL},
+		{"file:///etc/passwd", PM_ESCHEME},
+		{"ftp://a/", PM_ESCHEME},
+		{"javascript:alert(1)", PM_ESCHEME},
+		{"httpx://a/", PM_ESCHEME},
+		{"https+x://a/", PM_ESCHEME},
+	};
+	struct pm_failure f;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int err = check(&(struct pm_request){.url = cases[i].url}, &f);
+		cr_assert_eq(err, cases[i].error, "'%s': got %d, want %d",
+			cases[i].url ? cases[i].url : "NULL", err, cases[i].error);
+	}
+}
+
+Test(engine_check, a_url_may_have_65536_bytes_and_no_more, .timeout = 10)
+{
+	struct pm_failure f;
+	char *url = malloc(REQUEST_URL_MAX + 2);
+	cr_assert_not_null(url);
+	memset(url, 'x', REQUEST_URL_MAX + 1);
+	memcpy(url, "http://a/", 9);
+	url[REQUEST_URL_MAX] = '\0';
+	cr_assert_eq(check(&(struct pm_request){.url = url}, &f), 0, "%s", f.message);
+	url[REQUEST_URL_MAX] = 'x';
+	url[REQUEST_URL_MAX + 1] = '\0';
+	cr_assert_eq(check(&(struct pm_request){.url = url}, &f), PM_EBADURL);
+	free(url);
+}
+
+static uint32_t hash_of(const char *url)
+{
+	struct request_facts facts = {0};
+	struct pm_failure f;
+	cr_assert_eq(request_check(&(struct pm_request){.url = url}, &facts, &f), 0,
+		"'%s'", url);
+	return facts.host_hash;
+}
+
+Test(engine_check, a_host_hashes_alike_whatever_surrounds_it, .timeout = 10)
+{
+	uint32_t a = hash_of("http://example.com/");
+	cr_assert_eq(hash_of("https://EXAMPLE.com:444/x"), a);
+	cr_assert_eq(hash_of("http://u:p@example.COM?x"), a);
+	cr_assert_neq(hash_of("http://example.org/"), a);
+}
+
+Test(engine_check, methods_are_tokens_of_at_most_32_bytes, .timeout = 10)
+{
+	static const char *const bad[] = {"", "GE T", "GET\r\n", "G\xc3\x84T", "A:B",
+		"CONNECT", "ABCDEFGHIJABCDEFGHIJABCDEFGHIJABC"};
+	static const char *const good[] = {
+		"GET", "PROPFIND", "x-y", "ABCDEFGHIJABCDEFGHIJABCDEFGHIJAB"};
+	struct pm_request r = {.url = "http://a/"};
+	struct pm_failure f;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		r.method = bad[i];
+		cr_assert_eq(check(&r, &f), PM_EINVAL, "'%s'", bad[i]);
+	}
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		r.method = good[i];
+		cr_assert_eq(check(&r, &f), 0, "'%s': %s", good[i], f.message);
+	}
+}
+
+Test(engine_check, a_head_request_has_no_body, .timeout = 10)
+{
+	struct pm_request r = {
+		.url = "http://a/", .method = "HEAD", .body = "x", .body_len = 1};
+	struct pm_failure f;
+	cr_assert_eq(check(&r, &f), PM_EINVAL);
+}
+
+Test(engine_check, a_body_that_is_missing_is_refused, .timeout = 10)
+{
+	struct pm_request r = {.url = "http://a/", .body_len = 1};
+	struct pm_failure f;
+	cr_assert_eq(check(&r, &f), PM_EINVAL);
+}
+
+static int check_one_header(const char *name, const char *value, struct pm_failure *f)
+{
+	struct pm_header h = {name, value};
+	struct pm_request r = {.url = "http://a/", .headers = &h, .header_ct = 1};
+	return check(&r, f);
+}
+
+Test(engine_check, headers_that_http_does_not_allow_are_named, .timeout = 10)
+{
+	static const struct pm_header bad[] = {{"", "x"}, {"A B", "x"}, {"A:", "x"},
+		{"A\r\nB", "x"}, {"A", "x\r\nB: y"}, {"A", "x\ny"}, {"A", "\x01"},
+		{"A", "\x7f"}, {"\xc3\xa4", "x"}, {"Content-Length", "1"},
+		{"content-length", "1"}, {"TRANSFER-ENCODING", "chunked"}, {NULL, "x"},
+		{"A", NULL}};
+	struct pm_failure f;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		cr_assert_eq(check_one_header(bad[i].name, bad[i].value, &f), PM_EINVAL,
+			"header %zu", i);
+	}
+	cr_assert_eq(check_one_header("X-Bad", "a\rb", &f), PM_EINVAL);
+	cr_assert(strstr(f.message, "'X-Bad'"), "%s", f.message);
+	cr_assert_eq(check_one_header("X\nY", "", &f), PM_EINVAL);
+	cr_assert_null(strchr(f.message, '\n'), "%s", f.message);
+}
+
+Test(engine_check, headers_that_http_allows_pass, .timeout = 10)
+{
+	static const struct pm_header good[] = {{"A", ""}, {"A", "\t"}, {"A", "x\ty"},
+		{"A", "caf\xe9"}, {"!#$%&'*+-.^_`|~", "x"}};
+	struct pm_failure f;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		cr_assert_eq(check_one_header(good[i].name, good[i].value, &f), 0,
+			"header %zu: %s", i, f.message);
+	}
+}
+
+Test(engine_check, headers_are_bounded_in_number_and_bytes, .timeout = 10)
+{
+	static struct pm_header many[REQUEST_HEADERS_MAX + 1];
+	struct pm_request r = {.url = "http://a/", .headers = many};
+	struct pm_failure f;
+	for (size_t i = 0; i <= REQUEST_HEADERS_MAX; i++) {
+		many[i] = (struct pm_header){"a", "b"};
+	}
+	r.header_ct = REQUEST_HEADERS_MAX;
+	cr_assert_eq(check(&r, &f), 0, "%s", f.message);
+	r.header_ct++;
+	cr_assert_eq(check(&r, &f), PM_EINVAL);
+
+	char *value = malloc(REQUEST_HEADER_BYTES_MAX + 1);
+	cr_assert_not_null(value);
+	memset(value, 'x', REQUEST_HEADER_BYTES_MAX);
+	value[REQUEST_HEADER_BYTES_MAX] = '\0';
+	cr_assert_eq(check_one_header("a", value + 1, &f), 0, "%s", f.message);
+	cr_assert_eq(check_one_header("a", value, &f), PM_EINVAL);
+	free(value);
+}
+
+Test(engine_check, headers_are_found_whatever_their_case, .timeout = 10)
+{
+	struct pm_header h = {"EXPECT", "x"};
+	struct pm_request r = {.url = "http://a/", .headers = &h, .header_ct = 1};
+	cr_assert(request_has_header(&r, "Expect"));
+	cr_assert_not(request_has_header(&r, "Expec"));
+}
+
+Test(engine_check, the_method_follows_from_the_body, .timeout = 10)
+{
+	cr_assert_str_eq(request_method(&(struct pm_request){0}), "GET");
+	cr_assert_str_eq(request_method(&(struct pm_request){.body = ""}), "POST");
+	cr_assert_str_eq(request_method(&(struct pm_request){.method = "PUT"}), "PUT");
+}

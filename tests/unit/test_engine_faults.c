@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The engine and everything that goes wrong: hostile servers, dead ones, bad
+ * requests, cancellation and closing.
+ */
+#include "tests/unit/engine_rig.h"
+
+TestSuite(engine_faults, .init = set_up, .fini = tear_down, .timeout = 60);
+
+/* --------------------------------------------------------------- hostile answers */
+
+struct hostile {
+	const char *path;
+	int error;
+};
+
+Test(engine_faults, hostile_answers_have_one_class_each, .timeout = 60)
+{
+	static const struct hostile cases[] = {
+		{"/nothing", PM_EBADRESPONSE},
+		{"/garbage", PM_EBADRESPONSE},
+		{"/version", PM_EBADRESPONSE},
+		{"/short", PM_ETRUNCATED},
+		{"/short-chunk", PM_ETRUNCATED},
+		{"/reset", PM_ERESET},
+		{"/reset-at-once", PM_ERESET},
+		{"/bad-chunk", PM_EBADRESPONSE},
+		{"/huge-chunk", PM_EBADRESPONSE},
+		{"/negative", PM_EBADRESPONSE},
+		{"/nul-header", PM_EBADRESPONSE},
+		{"/many-headers", PM_EHEADERSIZE},
+		{"/long-header", PM_EHEADERSIZE},
+		{"/many-100", PM_EHEADERSIZE},
+		{"/endless", PM_EBODYSIZE},
+		{"/announced", PM_EBODYSIZE},
+		{"/to-file", PM_ESCHEME},
+		{"/to-ftp", PM_ESCHEME},
+	};
+	open_engine(1);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		expect_error(
+			REQUEST(.max_body = 100000), cases[i].path, cases[i].error);
+		fetch_and_forget(NO_REQUEST, "/ok");
+	}
+}
+
+Test(engine_faults, a_failed_fetch_tells_how_far_it_got, .timeout = 60)
+{
+	struct outcome o;
+	open_engine(1);
+	fetch(&o, NO_REQUEST, "/short");
+	const struct pm_response *r = o.result.response;
+	cr_assert_eq(o.result.failure.code, 18);
+	cr_assert_eq(r->status, 200);
+	cr_assert_str_eq(r->url_effective, url_of("/short"));
+	cr_assert_str_eq(header(r, "content-length"), "100");
+	cr_assert_str_eq((const char *)r->body, "");
+	forget(&o);
+	fetch(&o, NO_REQUEST, "/nothing");
+	cr_assert_eq(o.result.response->status, 0);
+	cr_assert_eq(o.result.response->http_version, 0);
+	cr_assert_str_eq(o.result.response->url_effective, url_of("/nothing"));
+	forget(&o);
+}
+
+Test(engine_faults, a_body_may_be_as_large_as_the_limit, .timeout = 60)
+{
+	struct outcome o;
+	open_engine(1);
+	fetch_and_forget(REQUEST(.max_body = 5), "/ok");
+	expect_error(REQUEST(.max_body = 4), "/ok", PM_EBODYSIZE);
+	expect_error(REQUEST(.max_body = 4), "/chunked", PM_EBODYSIZE);
+	cr_assert_eq(fetch_ok(&o, REQUEST(.max_body = 5), "/chunked")->body_len, 5);
+	forget(&o);
+	fetch_and_forget(NO_REQUEST, "/ok");
+}
+
+Test(engine_faults, a_timeout_ends_a_fetch_and_is_not_kept, .timeout = 60)
+{
+	open_engine(1);
+	expect_error(REQUEST(.timeout_ms = 30), "/hang", PM_ETIMEDOUT);
+	expect_error(REQUEST(.timeout_ms = 30), "/hang-in-body", PM_ETIMEDOUT);
+	fetch_and_forget(NO_REQUEST, "/later");
+}
+
+/* A port that is taken but not listened on. */
+Test(engine_faults, a_refused_connection_is_a_connect_error, .timeout = 60)
+{
+	char url[64];
+	struct sockaddr_in a = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	open_engine(1);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", port_of(fd));
+	expect_error(NO_REQUEST, url, PM_ECONNECT);
+	close(fd);
+}
+
+Test(engine_faults, plain_http_behind_https_is_a_tls_error, .timeout = 60)
+{
+	char url[64];
+	open_engine(1);
+	snprintf(url, sizeof(url), "https://127.0.0.1:%u/ok", server.port);
+	expect_error(NO_REQUEST, url, PM_ETLS);
+	expect_error(REQUEST(.insecure = true), url, PM_ETLS);
+	fetch_and_forget(NO_REQUEST, "/ok");
+}
+
+/* The first error comes from the file, the next from the server again: the
+ * handle went back to the system's certificates. */
+Test(engine_faults, a_ca_file_is_used_for_its_request_only, .timeout = 60)
+{
+	struct outcome o;
+	char url[64];
+	open_engine(1);
+	snprintf(url, sizeof(url), "https://127.0.0.1:%u/ok", server.port);
+	for (int i = 0; i < 3; i++) {
+		fetch(&o, REQUEST(.ca_file = i == 1 ? "/nonexistent" : NULL), url);
+		cr_assert_eq(o.result.failure.error, PM_ETLS, "round %d", i);
+		cr_assert_eq(o.result.failure.code, i == 1 ? 77 : 35, "round %d: %d %s",
+			i, o.result.failure.code, o.result.failure.message);
+		forget(&o);
+	}
+}
+
+/* A label of 64 bytes: no resolver asks the network about it. */
+Test(engine_faults, a_name_that_cannot_be_is_a_dns_error, .timeout = 60)
+{
+	char url[128];
+	open_engine(1);
+	snprintf(url, sizeof(url), "http://%064d.test/", 0);
+	expect_error(NO_REQUEST, url, PM_EDNS);
+}
+
+Test(engine_faults, a_bad_request_fails_at_once_without_callback, .timeout = 60)
+{
+	static const struct pm_header bad = {"Content-Length", "3"};
+	struct outcome o = {0};
+	struct pm_failure f;
+	struct pm_request r = {.url = "file:///etc/passwd"};
+	open_engine(1);
+	cr_assert_eq(
+		engine_start(engine, &r, on_done, &o, &o.transfer, &f), PM_ESCHEME);
+	cr_assert_eq(f.error, PM_ESCHEME);
+	r.url = "http://127.0.0.1:70000/";
+	cr_assert_eq(
+		engine_start(engine, &r, on_done, &o, &o.transfer, &f), PM_EBADURL);
+	r.url = url_of("/ok");
+	r.headers = &bad;
+	r.header_ct = 1;
+	cr_assert_eq(engine_start(engine, &r, on_done, &o, &o.transfer, &f), PM_EINVAL);
+	cr_assert_null(o.transfer);
+	fetch_and_forget(NO_REQUEST, "/ok");
+	cr_assert_eq(o.calls, 0);
+}
+
+/* ------------------------------------------------------- cancelling and closing */
+
+Test(engine_faults, a_cancelled_fetch_closes_its_connection_in_silence, .timeout = 60)
+{
+	static const char *const paths[] = {"/hang", "/hang-in-body"};
+	open_engine(1);
+	for (unsigned i = 0; i < 2; i++) {
+		struct outcome o = {0};
+		start(&o, NO_REQUEST, paths[i]);
+		wait_for(&server.seen_ct, 2 * i + 1);
+		engine_cancel(o.transfer);
+		wait_for(&server.ended, i + 1);
+		cr_assert_eq(o.calls, 0);
+		fetch_and_forget(NO_REQUEST, "/close");
+	}
+}
+
+Test(engine_faults, a_fetch_may_be_cancelled_before_it_began, .timeout = 60)
+{
+	struct outcome o = {0};
+	open_engine(1);
+	start(&o, NO_REQUEST, "/ok");
+	engine_cancel(o.transfer);
+	fetch_and_forget(NO_REQUEST, "/close");
+	cr_assert_eq(o.calls, 0);
+	cr_assert_eq(server.connections, 1);
+}
+
+static struct outcome others[8];
+
+static void cancel_others(struct outcome *o)
+{
+	(void)o;
+	for (int i = 0; i < 8; i++) {
+		if (!others[i].calls && others[i].transfer && &others[i] != o) {
+			engine_cancel(others[i].transfer);
+			others[i].transfer = NULL;
+		}
+	}
+}
+
+/* All time out at once: the first callback cancels the others, whose end
+ * libcurl has reported already. */
+Test(engine_faults, a_callback_may_cancel_the_other_fetches, .timeout = 60)
+{
+	unsigned calls = 0;
+	open_engine(9);
+	for (int i = 0; i < 8; i++) {
+		others[i].then = cancel_others;
+		start(&others[i], REQUEST(.timeout_ms = 50), "/hang");
+	}
+	fetch_and_forget(NO_REQUEST, "/later"); /* answers after them */
+	for (int i = 0; i < 8; i++) {
+		calls += others[i].calls;
+		forget(&others[i]);
+	}
+	cr_assert_eq(calls, 1, "%u calls", calls);
+	fetch_and_forget(NO_REQUEST, "/ok");
+}
+
+static unsigned chain_left;
+
+static void start_again(struct outcome *o)
+{
+	forget(o);
+	if (chain_left && chain_left--) {
+		o->then = start_again;
+		start(o, NO_REQUEST, "/ok");
+	} else {
+		event_base_loopbreak(base);
+	}
+}
+
+Test(engine_faults, a_callback_may_start_the_next_fetch, .timeout = 60)
+{
+	struct outcome o = {.then = start_again};
+	open_engine(1);
+	chain_left = 20;
+	start(&o, NO_REQUEST, "/ok");
+	event_base_dispatch(base);
+	cr_assert_eq(chain_left, 0);
+	cr_assert_eq(server.seen_ct, 21);
+	cr_assert_eq(server.connections, 1);
+}
+
+Test(engine_faults, closing_drops_what_runs_without_a_callback, .timeout = 60)
+{
+	struct outcome o[4] = {{0}};
+	open_engine(4);
+	for (int i = 0; i < 4; i++) {
+		start(&o[i], REQUEST(.body = "x", .body_len = 1), "/hang");
+	}
+	wait_for(&server.seen_ct, 4);
+	engine_close(engine);
+	engine = NULL;
+	wait_for(&server.ended, 4);
+	for (int i = 0; i < 4; i++) {
+		cr_assert_eq(o[i].calls, 0);
+	}
+}
+
+Test(engine_faults, an_engine_for_nothing_is_refused, .timeout = 60)
+{
+	cr_assert_eq(engine_open(&engine, base, 0), PM_EINVAL);
+	cr_assert_null(engine);
+	engine_close(NULL);
+}

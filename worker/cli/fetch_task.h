@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fetch_task - the task of `poolmap run`: parse a job line, fetch it, render
+ * the result line.  Runs in: the workers, against the public task API alone.
+ */
+#ifndef WORKER_CLI_FETCH_TASK_H
+#define WORKER_CLI_FETCH_TASK_H
+
+#include "common/poolmap.h"
+
+/* Argument and result: see common/cli/outcome.h.  Reads `settings`. */
+int fetch_task(pm_task *task, const void *arg, size_t len);
+
+#endif
