@@ -87,6 +87,8 @@ $(B)/tests/%: $(B)/tests/%.o $(HARNESS_OBJ) $(B)/tests/modules.a
 $(B)/tests/support/origin: $(ORIGIN_OBJ)
 	@echo "  LD  $@"
 	@$(LINK) -o $@ $^ $(LIB_LIBS)
+# They include <poolmap.h>, as a program outside the tree does.
+$(EXAMPLES:%=%.o): PKG_CFLAGS := -Icommon
 $(EXAMPLES): $(B)/%: $(B)/%.o $(B)/libpoolmap.a
 	@echo "  LD  $@"
 	@$(LINK) -o $@ $^ $(LIB_LIBS)

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "master/cli/summary.h"
+#include "master/cli/shell_word.h"
 
 /* getopt_long() takes every beginning of a name that is no other's. */
 static bool is_option(const char *arg, const char *name, size_t least)
@@ -34,7 +34,7 @@ const char *again_command(struct buf *out, int argc, char **argv)
 			err = buf_put(out, " ", 1);
 		}
 		if (!err) {
-			err = summary_quote(out, argv[i]);
+			err = shell_word(out, argv[i]);
 		}
 		if (!err && i == 1) {
 			err = buf_puts(out, " --resume"); /* behind the word `run` */

@@ -15,14 +15,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "master/cli/figures.h"
 #include "master/cli/rate.h"
+#include "master/cli/shell_word.h"
 
 enum {
 	STATUS_ROWS_MAX = 10, /* the most frequent ones; the rest is one row */
 	ROWS_MAX = 3 + OUTCOME_CLASS_CT + 1 + STATUS_ROWS_MAX + 1,
 	LABEL_WIDTH_MIN = 9,
 	SHARE_WIDTH = 6,
-	NUMBER_BYTES = 32,
 };
 
 struct row {
@@ -64,110 +65,7 @@ __attribute__((format(printf, 2, 3))) static void say(
 	va_end(again);
 }
 
-/* ----------------------------------------------------- numbers, for people */
-
-/* value / unit to three digits: 1.23, 12.3, 123.  The caller sees to it that
- * value * 100 has room. */
-static void three_digits(char room[NUMBER_BYTES], uint64_t value, uint64_t unit)
-{
-	uint64_t hundredths = (value * 100 + unit / 2) / unit;
-	uint64_t tenths = (value * 10 + unit / 2) / unit;
-	if (hundredths < 1000) {
-		snprintf(room, NUMBER_BYTES, "%u.%02u", (unsigned)(hundredths / 100),
-			(unsigned)(hundredths % 100));
-	} else if (tenths < 1000) {
-		snprintf(room, NUMBER_BYTES, "%u.%u", (unsigned)(tenths / 10),
-			(unsigned)(tenths % 10));
-	} else {
-		snprintf(room, NUMBER_BYTES, "%llu",
-			(unsigned long long)((value + unit / 2) / unit));
-	}
-}
-
-/* In two units: 3 min 25 s, 2 h 5 min, 3 d 4 h. */
-static void long_time_text(char room[NUMBER_BYTES], uint64_t us)
-{
-	unsigned long long s = us / 1000000 + (us % 1000000 >= 500000);
-	if (s < 3600) {
-		snprintf(room, NUMBER_BYTES, "%llu min %llu s", s / 60, s % 60);
-	} else if (s < 86400) {
-		snprintf(room, NUMBER_BYTES, "%llu h %llu min", s / 3600, s / 60 % 60);
-	} else {
-		snprintf(room, NUMBER_BYTES, "%llu d %llu h", s / 86400, s / 3600 % 24);
-	}
-}
-
-static const char *elapsed_text(char room[NUMBER_BYTES], uint64_t us)
-{
-	char digits[NUMBER_BYTES];
-	if (us < 1000) {
-		snprintf(room, NUMBER_BYTES, "%u us", (unsigned)us);
-	} else if (us < 999500) { /* what rounds to 1000 ms is 1 s */
-		three_digits(digits, us, 1000);
-		snprintf(room, NUMBER_BYTES, "%.20s ms", digits);
-	} else if (us < 99950000) { /* what rounds to 100 s is 1 min 40 s */
-		three_digits(digits, us, 1000000);
-		snprintf(room, NUMBER_BYTES, "%.20s s", digits);
-	} else {
-		long_time_text(room, us);
-	}
-	return room;
-}
-
-/* No more digits than the buckets of the histogram can answer for: 1.2 ms,
- * 87 ms, 142 ms. */
-static const char *latency_text(char room[NUMBER_BYTES], uint64_t us)
-{
-	uint64_t unit = us < 999500 ? 1000 : 1000000;
-	const char *name = us < 999500 ? "ms" : "s";
-	unsigned tenths = (unsigned)((us * 10 + unit / 2) / unit);
-	if (us < 1000) {
-		snprintf(room, NUMBER_BYTES, "%u us", (unsigned)us);
-	} else if (tenths < 100) {
-		snprintf(
-			room, NUMBER_BYTES, "%u.%u %s", tenths / 10, tenths % 10, name);
-	} else {
-		unsigned whole = (unsigned)((us + unit / 2) / unit);
-		snprintf(room, NUMBER_BYTES, "%u %s", whole, name);
-	}
-	return room;
-}
-
-static const char *bytes_text(char room[NUMBER_BYTES], uint64_t bytes)
-{
-	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-	char digits[NUMBER_BYTES];
-	unsigned unit = 0;
-	if (bytes < 1024) {
-		snprintf(room, NUMBER_BYTES, "%u byte%s", (unsigned)bytes,
-			bytes == 1 ? "" : "s");
-		return room;
-	}
-	/* Until it is under 1000 of the next unit: "1023 KiB" is 4 digits. */
-	while (bytes >= UINT64_C(1023488)) {
-		bytes >>= 10;
-		unit++;
-	}
-	three_digits(digits, bytes, 1024);
-	snprintf(room, NUMBER_BYTES, "%.20s %s", digits, units[unit]);
-	return room;
-}
-
-/* Never "0%" for some, never "100%" for not all. */
-static const char *share_text(char room[NUMBER_BYTES], uint64_t part, uint64_t whole)
-{
-	unsigned permille = (unsigned)((double)part * 1000 / (double)whole + 0.5);
-	if (part == 0 || part == whole) {
-		snprintf(room, NUMBER_BYTES, "%s", part ? "100%" : "0%");
-	} else if (permille == 0) {
-		snprintf(room, NUMBER_BYTES, "<0.1%%");
-	} else if (permille >= 1000) {
-		snprintf(room, NUMBER_BYTES, ">99.9%%");
-	} else {
-		snprintf(room, NUMBER_BYTES, "%u.%u%%", permille / 10, permille % 10);
-	}
-	return room;
-}
+/* --------------------------------------------------------------- for people */
 
 static double per_second(uint64_t ct, uint64_t elapsed_us)
 {
@@ -305,12 +203,12 @@ static void note(struct row *row, const char *text)
 /* A rate of one job would say nothing that its time does not say. */
 static void add_jobs(struct page *p)
 {
-	char time[NUMBER_BYTES], rate[RATE_TEXT_BYTES];
+	char time[FIGURE_BYTES], rate[RATE_TEXT_BYTES];
 	const struct summary_facts *f = p->facts;
 	uint64_t done = p->tally->done;
 	struct row *row = add_row(p, 0, "jobs", done);
 	row->gap = true;
-	elapsed_text(time, f->elapsed_us);
+	figure_elapsed(time, f->elapsed_us);
 	rate_text(rate, per_second(done, f->elapsed_us));
 	bool rated = done > 1 && f->elapsed_us;
 	snprintf(row->note, sizeof(row->note), "in %s%s%s, %u worker%s", time,
@@ -376,7 +274,7 @@ static void add_statuses(struct page *p)
 	bool first = true;
 	for (unsigned status = 1; status < TALLY_STATUS_CT; status++) {
 		if (marked[status]) {
-			char label[NUMBER_BYTES];
+			char label[FIGURE_BYTES];
 			snprintf(label, sizeof(label), "HTTP %u", status);
 			add_status(p, label, p->tally->by_status[status], first);
 			first = false;
@@ -407,9 +305,9 @@ static void add_rows(struct page *p)
 
 static void say_row(struct page *p, const struct row *row)
 {
-	char ct[TALLY_COUNT_BYTES], share[NUMBER_BYTES] = "";
+	char ct[TALLY_COUNT_BYTES], share[FIGURE_BYTES] = "";
 	if (row->share && row->ct) {
-		share_text(share, row->ct, p->tally->done);
+		figure_share(share, row->ct, p->tally->done);
 	}
 	say(p, "%s  %*s%-*s  %*s", row->gap ? "\n" : "", (int)row->indent, "",
 		(int)(p->label_width - row->indent), row->label, (int)p->ct_width,
@@ -437,35 +335,35 @@ static void say_label(struct page *p, const char *label)
 
 static void say_latency(struct page *p)
 {
-	char p50[NUMBER_BYTES], p90[NUMBER_BYTES], p99[NUMBER_BYTES], max[NUMBER_BYTES];
+	char p50[FIGURE_BYTES], p90[FIGURE_BYTES], p99[FIGURE_BYTES], max[FIGURE_BYTES];
 	const struct histogram *h = &p->tally->latency;
 	if (!h->ct) {
 		return;
 	}
 	say_label(p, "latency");
-	latency_text(max, histogram_max(h));
+	figure_latency(max, histogram_max(h));
 	if (h->ct == 1) {
 		say(p, "%s\n", max);
 		return;
 	}
 	say(p, "p50 %s   p90 %s   p99 %s   max %s\n",
-		latency_text(p50, histogram_quantile(h, 500)),
-		latency_text(p90, histogram_quantile(h, 900)),
-		latency_text(p99, histogram_quantile(h, 990)), max);
+		figure_latency(p50, histogram_quantile(h, 500)),
+		figure_latency(p90, histogram_quantile(h, 900)),
+		figure_latency(p99, histogram_quantile(h, 990)), max);
 }
 
 static void say_received(struct page *p)
 {
-	char bytes[NUMBER_BYTES], rate[NUMBER_BYTES];
+	char bytes[FIGURE_BYTES], rate[FIGURE_BYTES];
 	uint64_t ct = p->tally->bytes;
 	if (!ct) {
 		return;
 	}
 	say_label(p, "received");
-	say(p, "%s", bytes_text(bytes, ct));
+	say(p, "%s", figure_bytes(bytes, ct));
 	double speed = per_second(ct, p->facts->elapsed_us);
 	if (p->tally->done > 1 && speed >= 1 && speed < 1e18) {
-		say(p, ", %s/s", bytes_text(rate, (uint64_t)speed));
+		say(p, ", %s/s", figure_bytes(rate, (uint64_t)speed));
 	}
 	say(p, "\n");
 }
@@ -488,7 +386,7 @@ static void say_workers(struct page *p)
 
 static void say_path(struct page *p)
 {
-	p->err = p->err ? p->err : summary_quote(p->out, p->facts->output);
+	p->err = p->err ? p->err : shell_word(p->out, p->facts->output);
 }
 
 static void say_details(struct page *p)
@@ -613,57 +511,4 @@ int summary_render(struct buf *out, const struct summary_facts *facts)
 		out->len = before;
 	}
 	return page.err;
-}
-
-/* ------------------------------------------------------------------ quoting */
-
-static bool has_control(const char *word)
-{
-	for (const char *c = word; *c; c++) {
-		if ((unsigned char)*c < ' ' || *c == '\177') {
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool is_bare(const char *word)
-{
-	static const char safe[] = "abcdefghijklmnopqrstuvwxyz"
-				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				   "0123456789_-./:=@%+,";
-	return *word && *word != '=' && word[strspn(word, safe)] == '\0';
-}
-
-/* 'it'\''s' */
-static int quote_plain(struct buf *out, const char *word)
-{
-	int err = buf_puts(out, "'");
-	for (const char *c = word; *c && !err; c++) {
-		err = *c == '\'' ? buf_puts(out, "'\\''") : buf_put(out, c, 1);
-	}
-	return err ? err : buf_puts(out, "'");
-}
-
-/* $'a\012b': shown as it is, a control byte could play tricks on the terminal. */
-static int quote_escaped(struct buf *out, const char *word)
-{
-	int err = buf_puts(out, "$'");
-	for (const char *c = word; *c && !err; c++) {
-		unsigned char byte = (unsigned char)*c;
-		if (byte < ' ' || byte == '\177' || byte == '\'' || byte == '\\') {
-			err = buf_printf(out, "\\%03o", byte);
-		} else {
-			err = buf_put(out, c, 1);
-		}
-	}
-	return err ? err : buf_puts(out, "'");
-}
-
-int summary_quote(struct buf *out, const char *word)
-{
-	if (is_bare(word)) {
-		return buf_puts(out, word);
-	}
-	return has_control(word) ? quote_escaped(out, word) : quote_plain(out, word);
 }

@@ -46,9 +46,4 @@ struct summary_facts {
  * then `out` is as it was. */
 int summary_render(struct buf *out, const struct summary_facts *facts);
 
-/* Append `word` so that a shell reads it as one word, as it is: bare where it
- * can be, else in quotes.  Returns 0; or PM_ENOMEM, and then part of the word
- * may have been appended. */
-int summary_quote(struct buf *out, const char *word);
-
 #endif

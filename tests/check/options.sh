@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# options.sh POOLMAP - every option of the table is told to the user.
+# options.sh BUILD_DIR - every option of the table is told to the user.
 #
 # Each row of master/cli/options_table.h must stand in `poolmap run --help`;
 # each that may stand in a file must stand in config/poolmap.conf, as a comment
@@ -9,7 +9,7 @@
 # asked of the command itself.  Exits 1 and names what is missing.
 set -u
 
-poolmap=${1:?usage: options.sh PATH-OF-POOLMAP}
+poolmap=${1:?usage: options.sh BUILD_DIR}/poolmap
 root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 table=$root/master/cli/options_table.h
 conf=$root/config/poolmap.conf

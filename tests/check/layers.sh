@@ -1,0 +1,58 @@
+#!/bin/sh
+# The folder is the process: common/ knows neither master/ nor worker/, these two
+# never include each other, the library never includes the command, and each
+# third-party library has its one door.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+bad=0
+
+forbid() { # WHAT PATTERN FILES...
+	what=$1
+	pattern=$2
+	shift 2
+	if grep -nE "$pattern" "$@" /dev/null; then
+		echo "layers: $what"
+		bad=1
+	fi
+}
+
+forbid "common/ includes master/ or worker/" '#include "(master|worker)/' common/*.[ch] common/cli/*.[ch]
+forbid "master/ includes worker/" '#include "worker/' master/*.[ch]
+forbid "worker/ includes master/" '#include "master/' worker/*.[ch] worker/cli/*.[ch]
+forbid "the library includes the command" '#include "[a-z]*/cli/' common/*.[ch] master/*.[ch] worker/*.[ch]
+# The one exception: the command names its task, which runs in the workers.
+forbid "the command's master includes worker/" '#include "worker/' \
+	$(ls master/cli/*.[ch] | grep -v master/cli/run.c)
+# A client of the public header: of the library's own it may use what is no
+# part of the pool.
+forbid "the command includes the pool's insides" \
+	'#include "(master|worker)/[a-z_]*\.h"|#include "common/(proto|wire|inbox|outbox|lifeline|boot)\.h"' \
+	master/cli/*.[ch] worker/cli/*.[ch] common/cli/*.[ch]
+
+door() { # HEADER FILES...
+	header=$1
+	shift
+	keep=$(printf '%s\n' "$@")
+	for file in common/*.[ch] common/cli/*.[ch] master/*.[ch] master/cli/*.[ch] worker/*.[ch] worker/cli/*.[ch]; do
+		if grep -q "#include <$header" "$file" && ! printf '%s\n' "$keep" | grep -qx "$file"; then
+			echo "layers: $file includes <$header...>, whose door is: $*"
+			bad=1
+		fi
+	done
+}
+
+door nanomsg/ common/wire.c
+door curl/ worker/engine_*.[ch]
+door jansson.h common/cli/job.c common/cli/json_text.c
+door confuse.h master/cli/config.c
+
+# The library never exits, prints, installs signal handlers, or changes the
+# directory of its host.  worker/ and the forkserver are processes of their own.
+forbid "the library prints, exits or changes its host" \
+	'[^_a-z](exit|printf|perror|puts|chdir|signal|nn_term|umask)\(' \
+	common/*.c $(ls master/*.c | grep -v forkserver_main.c)
+forbid "a banned function" \
+	'[^_a-z](sprintf|strcpy|strcat|strncpy|strncat|atoi|atol|gets|alloca|vsprintf)\(' \
+	common/*.[ch] common/cli/*.[ch] master/*.[ch] master/cli/*.[ch] worker/*.[ch] worker/cli/*.[ch]
+
+exit $bad
