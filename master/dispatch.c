@@ -2,33 +2,36 @@
  *
  * dispatch - which job goes to which worker, and when; see pool.h.
  *
- * Runs in: the master, once per turn.  Spreads before it stacks: the worker with
- * most free credit gets the next job.  How much credit there is says credit.c.
+ * Runs in: the master, once per turn.  Spreads before it stacks: of the workers
+ * that have credit, the one that holds least gets the next job.  How much
+ * credit there is says credit.c.
  * Suspects (verdict.c) go to one worker that holds nothing else.
  */
 #include <string.h>
 
 #include "master/pool.h"
 
-/* Jobs this slot may take now. */
-static unsigned free_credit(struct slot *s, uint64_t now_us)
+static bool has_credit(struct slot *s, uint64_t now_us)
 {
-	if (s->state != SLOT_READY || s->quarantine || s->outbox.waiting_bytes > 0) {
-		return 0;
-	}
-	unsigned window = credit_window(&s->credit, now_us);
-	return s->held.ct < window ? window - (unsigned)s->held.ct : 0;
+	return s->state == SLOT_READY && !s->quarantine && !s->outbox.waiting_bytes &&
+		s->held.ct < credit_window(&s->credit, now_us);
+}
+
+/* Does `a` hold less than `b`, for the tasks that it can run at once?  Not "has
+ * more free credit": windows grow with a worker's speed, and a job put into
+ * the larger window would wait there while another worker has nothing to do. */
+static bool less_loaded(const struct slot *a, const struct slot *b)
+{
+	return (uint64_t)a->held.ct * b->concurrency < (uint64_t)b->held.ct * a->concurrency;
 }
 
 static struct slot *pick(struct pm_pool *pool)
 {
 	struct slot *best = NULL;
-	unsigned most = 0;
 	for (unsigned i = 0; i < pool->slot_ct; i++) {
-		unsigned credit = free_credit(&pool->slots[i], pool->now_us);
-		if (credit > most) {
-			most = credit;
-			best = &pool->slots[i];
+		struct slot *s = &pool->slots[i];
+		if ((!best || less_loaded(s, best)) && has_credit(s, pool->now_us)) {
+			best = s;
 		}
 	}
 	return best;

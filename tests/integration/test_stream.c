@@ -508,6 +508,7 @@ static void cancel_cb(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	if (atomic_load(&board->most) == 16) { /* all have begun */
+		atomic_store(&board->most, 0);
 		pm_pool_cancel(e->pool);
 	}
 }

@@ -144,13 +144,13 @@ void run_argv(struct run_result *result, const void *input, size_t input_len,
 	const char *const argv[]);
 void run_result_fini(struct run_result *result);
 
-/* -------------------------------------------------------------------- wire */
+/* -------------------------------------------------------------------- talk */
 
 /* A connection to 127.0.0.1 over which a test says exactly what it wants. */
-struct wire {
+struct talk {
 	int fd;
 	struct bytes in; /* all that has arrived */
-	size_t at;       /* what of it wire_reply() has taken */
+	size_t at;       /* what of it talk_reply() has taken */
 	bool fin, reset; /* how the peer has ended it */
 };
 
@@ -161,18 +161,18 @@ struct reply {
 	bool complete;           /* all that was announced has arrived */
 };
 
-void wire_open(struct wire *w, unsigned port);
-void wire_send(struct wire *w, const void *bytes, size_t len);
-void wire_puts(struct wire *w, const char *text);
+void talk_open(struct talk *w, unsigned port);
+void talk_send(struct talk *w, const void *bytes, size_t len);
+void talk_puts(struct talk *w, const char *text);
 
 /* Wait for more bytes; false when the peer has ended the connection. */
-bool wire_more(struct wire *w);
+bool talk_more(struct talk *w);
 
 /* Read one response.  False when the connection ended before its head was
  * complete.  `head_only`: it answers a HEAD. */
-bool wire_reply(struct wire *w, struct reply *reply, bool head_only);
+bool talk_reply(struct talk *w, struct reply *reply, bool head_only);
 void reply_fini(struct reply *reply);
-void wire_close(struct wire *w);
+void talk_close(struct talk *w);
 
 /* ------------------------------------------------------------------ origin */
 

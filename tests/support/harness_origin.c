@@ -67,20 +67,20 @@ const char *origin_url(const struct origin *o, const char *path_fmt, ...)
 
 char *origin_get(const struct origin *o, const char *path)
 {
-	struct wire w;
+	struct talk w;
 	struct reply reply;
-	wire_open(&w, o->port);
-	wire_puts(&w, "GET ");
-	wire_puts(&w, path);
-	wire_puts(&w, " HTTP/1.1\r\nHost: origin\r\nConnection: close\r\n\r\n");
-	if (!wire_reply(&w, &reply, false) || !reply.complete || reply.status != 200) {
+	talk_open(&w, o->port);
+	talk_puts(&w, "GET ");
+	talk_puts(&w, path);
+	talk_puts(&w, " HTTP/1.1\r\nHost: origin\r\nConnection: close\r\n\r\n");
+	if (!talk_reply(&w, &reply, false) || !reply.complete || reply.status != 200) {
 		harness_fail("the origin does not answer %s: %.200s", path,
 			reply.head.data ? reply.head.data : "nothing");
 	}
 	char *body = reply.body.data;
 	reply.body = (struct bytes){0};
 	reply_fini(&reply);
-	wire_close(&w);
+	talk_close(&w);
 	return body;
 }
 

@@ -20,10 +20,10 @@
 
 #include "common/clock.h"
 
-void wire_open(struct wire *w, unsigned port)
+void talk_open(struct talk *w, unsigned port)
 {
 	struct sockaddr_in addr = {.sin_family = AF_INET};
-	*w = (struct wire){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+	*w = (struct talk){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
 	addr.sin_port = htons((uint16_t)port);
 	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (w->fd < 0 || connect(w->fd, (struct sockaddr *)&addr, sizeof(addr)) != 0) {
@@ -33,7 +33,7 @@ void wire_open(struct wire *w, unsigned port)
 	bytes_add(&w->in, "", 0);
 }
 
-static void wait_socket(const struct wire *w, short what, uint64_t deadline)
+static void wait_socket(const struct talk *w, short what, uint64_t deadline)
 {
 	struct pollfd p = {w->fd, what, 0};
 	int n;
@@ -47,7 +47,7 @@ static void wait_socket(const struct wire *w, short what, uint64_t deadline)
 }
 
 /* What the peer sends meanwhile is read, too: both sides may be writing. */
-void wire_send(struct wire *w, const void *bytes, size_t len)
+void talk_send(struct talk *w, const void *bytes, size_t len)
 {
 	const char *at = bytes;
 	uint64_t deadline = clock_now_ms() + HARNESS_DEADLINE_MS;
@@ -64,12 +64,12 @@ void wire_send(struct wire *w, const void *bytes, size_t len)
 	}
 }
 
-void wire_puts(struct wire *w, const char *text)
+void talk_puts(struct talk *w, const char *text)
 {
-	wire_send(w, text, strlen(text));
+	talk_send(w, text, strlen(text));
 }
 
-bool wire_more(struct wire *w)
+bool talk_more(struct talk *w)
 {
 	char block[65536];
 	uint64_t deadline = clock_now_ms() + HARNESS_DEADLINE_MS;
@@ -87,10 +87,10 @@ bool wire_more(struct wire *w)
 }
 
 /* Have `len` bytes behind `at`; false when they do not come. */
-static bool have(struct wire *w, size_t len)
+static bool have(struct talk *w, size_t len)
 {
 	while (w->in.len - w->at < len) {
-		if (!wire_more(w)) {
+		if (!talk_more(w)) {
 			return false;
 		}
 	}
@@ -98,7 +98,7 @@ static bool have(struct wire *w, size_t len)
 }
 
 /* Length up to and with `end`, behind `at`; 0 when it does not come. */
-static size_t have_until(struct wire *w, const char *end)
+static size_t have_until(struct talk *w, const char *end)
 {
 	for (;;) {
 		const char *from = w->in.data + w->at;
@@ -106,26 +106,26 @@ static size_t have_until(struct wire *w, const char *end)
 		if (found) {
 			return (size_t)(found - from) + strlen(end);
 		}
-		if (!wire_more(w)) {
+		if (!talk_more(w)) {
 			return 0;
 		}
 	}
 }
 
-static void take(struct wire *w, struct bytes *to, size_t len)
+static void take(struct talk *w, struct bytes *to, size_t len)
 {
 	bytes_add(to, w->in.data + w->at, len);
 	w->at += len;
 }
 
 /* What there is of a body that is cut short. */
-static bool take_rest(struct wire *w, struct bytes *to)
+static bool take_rest(struct talk *w, struct bytes *to)
 {
 	take(w, to, w->in.len - w->at);
 	return false;
 }
 
-static bool take_chunk(struct wire *w, struct bytes *to, bool *last)
+static bool take_chunk(struct talk *w, struct bytes *to, bool *last)
 {
 	size_t line_len = have_until(w, "\r\n");
 	if (line_len == 0) {
@@ -145,7 +145,7 @@ static bool take_chunk(struct wire *w, struct bytes *to, bool *last)
 	return true;
 }
 
-static bool take_chunked(struct wire *w, struct bytes *to)
+static bool take_chunked(struct talk *w, struct bytes *to)
 {
 	bool last = false;
 	while (!last) {
@@ -156,7 +156,7 @@ static bool take_chunked(struct wire *w, struct bytes *to)
 	return true;
 }
 
-static bool take_body(struct wire *w, struct reply *reply)
+static bool take_body(struct talk *w, struct reply *reply)
 {
 	const char *length = strcasestr(reply->head.data, "\r\nContent-Length:");
 	if (strcasestr(reply->head.data, "\r\nTransfer-Encoding: chunked\r\n")) {
@@ -170,13 +170,13 @@ static bool take_body(struct wire *w, struct reply *reply)
 		take(w, &reply->body, len);
 		return true;
 	}
-	while (wire_more(w)) { /* until the end of the connection */
+	while (talk_more(w)) { /* until the end of the connection */
 	}
 	take_rest(w, &reply->body);
 	return w->fin;
 }
 
-bool wire_reply(struct wire *w, struct reply *reply, bool head_only)
+bool talk_reply(struct talk *w, struct reply *reply, bool head_only)
 {
 	*reply = (struct reply){0};
 	size_t head_len = have_until(w, "\r\n\r\n");
@@ -200,7 +200,7 @@ void reply_fini(struct reply *reply)
 	bytes_fini(&reply->body);
 }
 
-void wire_close(struct wire *w)
+void talk_close(struct talk *w)
 {
 	close(w->fd);
 	bytes_fini(&w->in);

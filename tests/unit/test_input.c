@@ -258,6 +258,33 @@ Test(input, takes_lines_up_to_the_limit, .timeout = 60)
 	}
 }
 
+/* A comment in front puts each end of the line at the edge of a block once. */
+Test(input, takes_a_line_at_the_limit_wherever_blocks_end, .timeout = 60)
+{
+	struct buf text = {0};
+	for (size_t pad = INPUT_BLOCK - 5; pad < INPUT_BLOCK + 2; pad++) {
+		for (size_t over = 0; over < 2; over++) {
+			size_t len = JOB_LINE_MAX + over;
+			buf_clear(&text);
+			cr_assert_eq(buf_reserve(&text, pad + len), 0);
+			memset(text.data, '#', pad);
+			memset(text.data + pad, 'x', len);
+			text.data[pad - 1] = '\n';
+			text.len = pad + len;
+			buf_puts(&text, "\r\nz");
+			put_file("jobs", text.data, text.len);
+			struct input *in = open_one("jobs");
+			struct buf out = {0};
+			cr_assert_eq(collect(in, &out), INPUT_END);
+			cr_assert_eq(
+				out.len, over ? 4 : len + 5, "%zu, %zu", pad, over);
+			input_close(in);
+			buf_fini(&out);
+		}
+	}
+	buf_fini(&text);
+}
+
 Test(input, reports_a_line_that_is_too_long_once, .timeout = 60)
 {
 	long_line(2u << 20, 'x', "\n", "<a>!<z>");

@@ -29,21 +29,21 @@ static void teardown(void)
 
 TestSuite(origin, .init = setup, .fini = teardown, .timeout = 60);
 
-static void ask(struct wire *w, const char *method, const char *path)
+static void ask(struct talk *w, const char *method, const char *path)
 {
-	wire_puts(w, keep_printf("%s %s HTTP/1.1\r\nHost: o\r\n\r\n", method, path));
+	talk_puts(w, keep_printf("%s %s HTTP/1.1\r\nHost: o\r\n\r\n", method, path));
 }
 
 /* One GET on a connection of its own, which must be answered completely. */
 static struct reply get(const char *path)
 {
-	struct wire w;
+	struct talk w;
 	struct reply reply;
-	wire_open(&w, origin_port(origin));
+	talk_open(&w, origin_port(origin));
 	ask(&w, "GET", path);
-	cr_assert(wire_reply(&w, &reply, false), "%s: no answer", path);
+	cr_assert(talk_reply(&w, &reply, false), "%s: no answer", path);
 	cr_assert(reply.complete, "%s: not complete", path);
-	wire_close(&w);
+	talk_close(&w);
 	return reply;
 }
 
@@ -203,10 +203,10 @@ Test(origin, sends_many_and_large_headers, .timeout = 60)
 
 /* --------------------------------------------------------------------- echo */
 
-static json_t *echoed(struct wire *w)
+static json_t *echoed(struct talk *w)
 {
 	struct reply reply;
-	cr_assert(wire_reply(w, &reply, false), "no echo");
+	cr_assert(talk_reply(w, &reply, false), "no echo");
 	cr_assert_eq(reply.status, 200, "echo: %s", reply.head.data);
 	cr_assert(head_has(&reply, "Content-Type: application/json"));
 	json_t *json = json_loadb(reply.body.data, reply.body.len,
@@ -224,9 +224,9 @@ static const char *text_of(const json_t *object, const char *key)
 
 Test(origin, echoes_what_arrived, .timeout = 60)
 {
-	struct wire w;
-	wire_open(&w, origin_port(origin));
-	wire_puts(&w, "PATCH /echo?a=%20&b HTTP/1.1\r\nHost: o\r\nX-Two:  1 \r\n"
+	struct talk w;
+	talk_open(&w, origin_port(origin));
+	talk_puts(&w, "PATCH /echo?a=%20&b HTTP/1.1\r\nHost: o\r\nX-Two:  1 \r\n"
 		      "X-Quote: \"\\\"\r\nx-two: 2\r\nContent-Length: 5\r\n\r\nhello");
 	json_t *echo = echoed(&w);
 	const json_t *headers = json_object_get(echo, "headers");
@@ -237,12 +237,12 @@ Test(origin, echoes_what_arrived, .timeout = 60)
 	cr_assert_str_eq(text_of(headers, "x-two"), "1, 2");
 	cr_assert_str_eq(text_of(headers, "x-quote"), "\"\\\"");
 	json_decref(echo);
-	wire_close(&w);
+	talk_close(&w);
 }
 
 Test(origin, echoes_each_byte_as_its_code_point, .timeout = 60)
 {
-	struct wire w;
+	struct talk w;
 	unsigned char bytes[256], utf8[512];
 	size_t len = 0;
 	for (unsigned i = 0; i < 256; i++) {
@@ -252,15 +252,15 @@ Test(origin, echoes_each_byte_as_its_code_point, .timeout = 60)
 			utf8[len++] = (unsigned char)(0x80 | (i & 0x3f));
 		}
 	}
-	wire_open(&w, origin_port(origin));
-	wire_puts(&w, "POST /echo HTTP/1.1\r\nHost: o\r\nContent-Length: 256\r\n\r\n");
-	wire_send(&w, bytes, sizeof(bytes));
+	talk_open(&w, origin_port(origin));
+	talk_puts(&w, "POST /echo HTTP/1.1\r\nHost: o\r\nContent-Length: 256\r\n\r\n");
+	talk_send(&w, bytes, sizeof(bytes));
 	json_t *echo = echoed(&w);
 	const json_t *body = json_object_get(echo, "body");
 	cr_assert_eq(json_string_length(body), len);
 	cr_assert_arr_eq(json_string_value(body), utf8, len);
 	json_decref(echo);
-	wire_close(&w);
+	talk_close(&w);
 }
 
 Test(origin, takes_chunked_requests_however_they_are_cut, .timeout = 60)
@@ -270,99 +270,99 @@ Test(origin, takes_chunked_requests_however_they_are_cut, .timeout = 60)
 		"Chunked\r\n\r\n"
 		"5;ext=\"1\"\r\nhello\r\n0006 \r\n world\r\n0\r\nX-Trailer: t\r\n\r\n"
 		"GET / HTTP/1.1\r\nHost: o\r\n\r\n";
-	struct wire w;
+	struct talk w;
 	struct reply next;
-	wire_open(&w, origin_port(origin));
+	talk_open(&w, origin_port(origin));
 	for (size_t i = 0; i < sizeof(request) - 1; i++) {
-		wire_send(&w, request + i, 1);
+		talk_send(&w, request + i, 1);
 	}
 	json_t *echo = echoed(&w);
 	cr_assert_str_eq(text_of(echo, "body"), "hello world");
-	cr_assert(wire_reply(&w, &next, false), "the request behind it was lost");
+	cr_assert(talk_reply(&w, &next, false), "the request behind it was lost");
 	cr_assert_eq(next.status, 200);
 	reply_fini(&next);
 	json_decref(echo);
-	wire_close(&w);
+	talk_close(&w);
 }
 
 Test(origin, takes_large_bodies_and_says_continue, .timeout = 60)
 {
-	struct wire w;
+	struct talk w;
 	struct reply interim;
 	size_t size = 3000000;
 	char *body = malloc(size);
 	cr_assert(body);
 	memset(body, 'x', size);
-	wire_open(&w, origin_port(origin));
-	wire_puts(&w, "PUT /echo HTTP/1.1\r\nHost: o\r\nExpect: 100-continue\r\n"
+	talk_open(&w, origin_port(origin));
+	talk_puts(&w, "PUT /echo HTTP/1.1\r\nHost: o\r\nExpect: 100-continue\r\n"
 		      "Content-Length: 3000000\r\n\r\n");
-	cr_assert(wire_reply(&w, &interim, false));
+	cr_assert(talk_reply(&w, &interim, false));
 	cr_assert_eq(interim.status, 100);
-	wire_send(&w, body, size);
+	talk_send(&w, body, size);
 	json_t *echo = echoed(&w);
 	cr_assert_eq(json_string_length(json_object_get(echo, "body")), size);
 	reply_fini(&interim);
 	json_decref(echo);
 	free(body);
-	wire_close(&w);
+	talk_close(&w);
 }
 
 /* ------------------------------------------------------------------- faults */
 
-static void open_ask(struct wire *w, const char *path)
+static void open_ask(struct talk *w, const char *path)
 {
-	wire_open(w, origin_port(origin));
+	talk_open(w, origin_port(origin));
 	ask(w, "GET", path);
 }
 
 Test(origin, resets_at_once_or_after_so_many_bytes, .timeout = 60)
 {
 	static const size_t sizes[] = {0, 1, 1000, 1048575};
-	struct wire w;
+	struct talk w;
 	struct reply reply;
 	open_ask(&w, "/reset");
-	cr_assert_not(wire_reply(&w, &reply, false));
+	cr_assert_not(talk_reply(&w, &reply, false));
 	cr_assert(w.reset && w.in.len == 0);
-	wire_close(&w);
+	talk_close(&w);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		open_ask(&w, keep_printf("/reset/%zu", sizes[i]));
-		cr_assert(wire_reply(&w, &reply, false));
+		cr_assert(talk_reply(&w, &reply, false));
 		cr_assert(head_has(&reply, "Content-Length: 1048576"));
 		cr_assert(!reply.complete && w.reset, "/reset/%zu: no RST", sizes[i]);
 		cr_assert_eq(reply.body.len, sizes[i], "/reset/%zu: %zu", sizes[i],
 			reply.body.len);
 		reply_fini(&reply);
-		wire_close(&w);
+		talk_close(&w);
 	}
 }
 
 Test(origin, closes_without_a_byte_and_truncates, .timeout = 60)
 {
-	struct wire w;
+	struct talk w;
 	struct reply reply;
 	open_ask(&w, "/close");
-	cr_assert_not(wire_reply(&w, &reply, false));
+	cr_assert_not(talk_reply(&w, &reply, false));
 	cr_assert(w.fin && w.in.len == 0);
-	wire_close(&w);
+	talk_close(&w);
 	open_ask(&w, "/truncate/500000");
 	ask(&w, "GET", "/"); /* unread input must not turn the FIN into a RST */
-	cr_assert(wire_reply(&w, &reply, false));
+	cr_assert(talk_reply(&w, &reply, false));
 	cr_assert(head_has(&reply, "Content-Length: 1000000"));
 	cr_assert(!reply.complete && w.fin);
 	cr_assert_eq(reply.body.len, 500000);
 	reply_fini(&reply);
-	wire_close(&w);
+	talk_close(&w);
 }
 
 Test(origin, sends_the_head_of_a_drip_at_once, .timeout = 60)
 {
-	struct wire w;
+	struct talk w;
 	open_ask(&w, "/drip/1/3600000");
 	while (!strstr(w.in.data, "\r\n\r\n")) {
-		cr_assert(wire_more(&w));
+		cr_assert(talk_more(&w));
 	}
 	cr_assert_str_eq(strstr(w.in.data, "\r\n\r\n"), "\r\n\r\n");
-	wire_close(&w);
+	talk_close(&w);
 }
 
 Test(origin, drips_byte_by_byte, .timeout = 60)
@@ -374,38 +374,38 @@ Test(origin, drips_byte_by_byte, .timeout = 60)
 
 Test(origin, hangs_until_the_peer_is_gone, .timeout = 60)
 {
-	struct wire w;
+	struct talk w;
 	open_ask(&w, "/hang");
 	wait_count("open_now", 1);
 	cr_assert_eq(w.in.len, 0);
-	wire_close(&w);
+	talk_close(&w);
 	wait_count("open_now", 0);
 }
 
 Test(origin, talks_garbage, .timeout = 60)
 {
-	struct wire w;
+	struct talk w;
 	open_ask(&w, "/garbage");
-	while (wire_more(&w)) {
+	while (talk_more(&w)) {
 	}
 	cr_assert(w.fin && w.in.len > 20);
 	cr_assert_neq(strncmp(w.in.data, "HTTP/", 5), 0);
-	wire_close(&w);
+	talk_close(&w);
 }
 
 Test(origin, serves_others_while_an_endless_body_is_not_read, .timeout = 60)
 {
-	struct wire endless;
+	struct talk endless;
 	open_ask(&endless, "/endless");
 	for (int i = 0; i < 100; i++) {
 		expect("/", 200, "ok\n");
 	}
 	cr_assert_eq(origin_count(origin, "open_now"), 1);
 	while (endless.in.len < 20000000) {
-		cr_assert(wire_more(&endless), "an endless body ended");
+		cr_assert(talk_more(&endless), "an endless body ended");
 	}
 	cr_assert(strstr(endless.in.data, "\r\n\r\n2710\r\nabcdef"));
-	wire_close(&endless);
+	talk_close(&endless);
 	wait_count("open_now", 0);
 }
 
@@ -446,8 +446,8 @@ Test(origin, is_unstable_for_so_many_requests, .timeout = 60)
 Test(origin, holds_a_thousand_until_released, .timeout = 60)
 {
 	enum { N = 1000 };
-	static struct wire wires[N];
-	struct wire other;
+	static struct talk wires[N];
+	struct talk other;
 	for (int i = 0; i < N; i++) {
 		open_ask(&wires[i], "/hold/gate");
 	}
@@ -457,15 +457,15 @@ Test(origin, holds_a_thousand_until_released, .timeout = 60)
 	expect("/release/gate", 200, "ok\n");
 	for (int i = 0; i < N; i++) {
 		struct reply reply;
-		cr_assert(wire_reply(&wires[i], &reply, false), "number %d", i);
+		cr_assert(talk_reply(&wires[i], &reply, false), "number %d", i);
 		cr_assert_str_eq(reply.body.data, "released\n");
 		reply_fini(&reply);
-		wire_close(&wires[i]);
+		talk_close(&wires[i]);
 	}
 	expect("/hold/gate", 200, "released\n");
 	wait_count("held", 1);
 	cr_assert_eq(other.in.len, 0);
-	wire_close(&other);
+	talk_close(&other);
 	wait_count("held", 0);
 }
 
@@ -473,16 +473,16 @@ Test(origin, holds_a_thousand_until_released, .timeout = 60)
 
 Test(origin, keeps_connections_alive, .timeout = 60)
 {
-	struct wire w;
-	wire_open(&w, origin_port(origin));
+	struct talk w;
+	talk_open(&w, origin_port(origin));
 	for (int i = 0; i < 100; i++) {
 		struct reply reply;
 		ask(&w, "GET", "/size/100");
-		cr_assert(wire_reply(&w, &reply, false) && reply.complete, "number %d",
+		cr_assert(talk_reply(&w, &reply, false) && reply.complete, "number %d",
 			i);
 		reply_fini(&reply);
 	}
-	wire_close(&w);
+	talk_close(&w);
 	cr_assert_eq(origin_count(origin, "requests"), 100);
 	cr_assert_eq(origin_count(origin, "connections"), 1);
 }
@@ -490,35 +490,35 @@ Test(origin, keeps_connections_alive, .timeout = 60)
 /* Also when nothing is read before all is written: 40 MB of answers. */
 Test(origin, answers_pipelined_requests_in_order, .timeout = 60)
 {
-	struct wire w;
+	struct talk w;
 	struct reply reply;
 	enum { N = 400 };
-	wire_open(&w, origin_port(origin));
+	talk_open(&w, origin_port(origin));
 	for (int i = 1; i <= N; i++) {
 		ask(&w, "GET", keep_printf("/redirect/%d", i));
 		ask(&w, "GET", i % 50 ? "/size/100000?chunked" : "/delay/1");
 	}
 	for (int i = 1; i <= N; i++) {
-		cr_assert(wire_reply(&w, &reply, false), "redirect %d", i);
+		cr_assert(talk_reply(&w, &reply, false), "redirect %d", i);
 		cr_assert(
 			head_has(&reply, keep_printf("Location: /redirect/%d", i - 1)),
 			"redirect %d: %s", i, reply.head.data);
 		reply_fini(&reply);
 		cr_assert(
-			wire_reply(&w, &reply, false) && reply.complete, "body %d", i);
+			talk_reply(&w, &reply, false) && reply.complete, "body %d", i);
 		cr_assert_eq(reply.body.len, i % 50 ? 100000 : 3, "body %d", i);
 		reply_fini(&reply);
 	}
-	wire_close(&w);
+	talk_close(&w);
 }
 
 Test(origin, answers_a_thousand_delays_at_once, .timeout = 60)
 {
 	enum { N = 1000 };
-	static struct wire wires[N];
+	static struct talk wires[N];
 	uint64_t asked[N];
 	for (int i = 0; i < N; i++) {
-		wire_open(&wires[i], origin_port(origin));
+		talk_open(&wires[i], origin_port(origin));
 	}
 	for (int i = 0; i < N; i++) {
 		asked[i] = clock_now_us();
@@ -526,11 +526,11 @@ Test(origin, answers_a_thousand_delays_at_once, .timeout = 60)
 	}
 	for (int i = 0; i < N; i++) {
 		struct reply reply;
-		cr_assert(wire_reply(&wires[i], &reply, false), "number %d", i);
+		cr_assert(talk_reply(&wires[i], &reply, false), "number %d", i);
 		cr_assert_eq(reply.status, 200);
 		cr_assert_geq(clock_now_us() - asked[i], 200000, "number %d", i);
 		reply_fini(&reply);
-		wire_close(&wires[i]);
+		talk_close(&wires[i]);
 	}
 	/* one after the other would be 200 s */
 	cr_assert_leq(clock_now_us() - asked[0], 20000000);
@@ -543,35 +543,35 @@ Test(origin, answers_head_without_a_body, .timeout = 60)
 		"/echo", "/headers/3", "/bigheader/9", "/drip/9/9", "/endless",
 		"/status/503", "/nosuch"};
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		struct wire w;
+		struct talk w;
 		struct reply reply;
-		wire_open(&w, origin_port(origin));
-		wire_puts(&w, keep_printf("HEAD %s HTTP/1.1\r\nHost: o\r\n"
+		talk_open(&w, origin_port(origin));
+		talk_puts(&w, keep_printf("HEAD %s HTTP/1.1\r\nHost: o\r\n"
 					  "Connection: x, Close\r\n\r\n",
 				      paths[i]));
-		cr_assert(wire_reply(&w, &reply, true), "%s", paths[i]);
+		cr_assert(talk_reply(&w, &reply, true), "%s", paths[i]);
 		cr_assert(head_has(&reply, "Connection: close"), "%s", paths[i]);
-		while (wire_more(&w)) {
+		while (talk_more(&w)) {
 		}
 		cr_assert(w.fin, "%s", paths[i]);
 		cr_assert_eq(w.at, w.in.len, "%s: %s", paths[i], w.in.data + w.at);
 		reply_fini(&reply);
-		wire_close(&w);
+		talk_close(&w);
 	}
 }
 
 Test(origin, closes_behind_an_http_1_0_answer, .timeout = 60)
 {
-	struct wire w;
+	struct talk w;
 	struct reply reply;
-	wire_open(&w, origin_port(origin));
-	wire_puts(&w, "GET /size/70?chunked HTTP/1.0\r\n\r\n");
-	cr_assert(wire_reply(&w, &reply, false) && reply.complete);
+	talk_open(&w, origin_port(origin));
+	talk_puts(&w, "GET /size/70?chunked HTTP/1.0\r\n\r\n");
+	cr_assert(talk_reply(&w, &reply, false) && reply.complete);
 	cr_assert(head_has(&reply, "Content-Length: 70"));
-	cr_assert_not(wire_more(&w));
+	cr_assert_not(talk_more(&w));
 	cr_assert(w.fin);
 	reply_fini(&reply);
-	wire_close(&w);
+	talk_close(&w);
 }
 
 /* ---------------------------------------------------------------- refusals */
@@ -581,17 +581,17 @@ Test(origin, closes_behind_an_http_1_0_answer, .timeout = 60)
 
 static void expect_refusal(const char *request, size_t len, int status)
 {
-	struct wire w;
+	struct talk w;
 	struct reply reply;
-	wire_open(&w, origin_port(origin));
-	wire_send(&w, request, len);
-	cr_assert(wire_reply(&w, &reply, false), "%.80s: no answer", request);
+	talk_open(&w, origin_port(origin));
+	talk_send(&w, request, len);
+	cr_assert(talk_reply(&w, &reply, false), "%.80s: no answer", request);
 	cr_assert_eq(reply.status, status, "%.80s: %d", request, reply.status);
-	while (wire_more(&w)) {
+	while (talk_more(&w)) {
 	}
 	cr_assert(w.fin, "%.80s: not closed", request);
 	reply_fini(&reply);
-	wire_close(&w);
+	talk_close(&w);
 }
 
 Test(origin, refuses_malformed_requests, .timeout = 60)
@@ -659,13 +659,13 @@ Test(origin, refuses_what_is_too_large, .timeout = 60)
 
 Test(origin_program, ends_with_its_standard_input, .timeout = 60)
 {
-	struct wire w;
+	struct talk w;
 	origin = origin_start();
 	open_ask(&w, "/hang");
 	wait_count("open_now", 1);
 	origin_stop(origin); /* fails unless it ends by itself with 0 */
-	cr_assert_not(wire_more(&w));
-	wire_close(&w);
+	cr_assert_not(talk_more(&w));
+	talk_close(&w);
 }
 
 Test(origin_program, ends_by_sigterm_when_it_lingers, .timeout = 60)
