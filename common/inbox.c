@@ -68,20 +68,12 @@ static enum inbox_verdict take_record(struct inbox *i, const struct proto_record
 	return take_piece(i, r, payload, ctx);
 }
 
-enum inbox_verdict inbox_take(struct inbox *i, const void *frame, size_t len,
-	inbox_payload_fn *payload, void *ctx)
+/* All records of a frame that is next in line. */
+static enum inbox_verdict take_frame(struct inbox *i, const struct proto_head *head,
+	const void *frame, size_t len, inbox_payload_fn *payload, void *ctx)
 {
-	struct proto_head head;
-	if (proto_head_get(&head, frame, len) || head.type != i->type ||
-		!same_route(&head.route, &i->route)) {
-		return INBOX_FOREIGN;
-	}
-	if (head.sequence != i->sequence + 1) {
-		return INBOX_BROKEN;
-	}
-	i->sequence++;
 	size_t at = 0;
-	for (uint32_t n = 0; n < head.count; n++) {
+	for (uint32_t n = 0; n < head->count; n++) {
 		struct proto_record record;
 		if (proto_record_get(&record, frame, len, &at)) {
 			return INBOX_BROKEN;
@@ -92,4 +84,22 @@ enum inbox_verdict inbox_take(struct inbox *i, const void *frame, size_t len,
 		}
 	}
 	return (at ? at : PROTO_HEAD_BYTES) == len ? INBOX_TAKEN : INBOX_BROKEN;
+}
+
+enum inbox_verdict inbox_take(struct inbox *i, const void *frame, size_t len,
+	inbox_payload_fn *payload, void *ctx)
+{
+	struct proto_head head;
+	if (proto_head_get(&head, frame, len) || head.type != i->type ||
+		!same_route(&head.route, &i->route)) {
+		return INBOX_FOREIGN;
+	}
+	if (i->broken || head.sequence != i->sequence + 1) {
+		i->broken = true;
+		return INBOX_BROKEN;
+	}
+	i->sequence++;
+	enum inbox_verdict verdict = take_frame(i, &head, frame, len, payload, ctx);
+	i->broken = verdict != INBOX_TAKEN;
+	return verdict;
 }

@@ -9,6 +9,7 @@
 #ifndef COMMON_INBOX_H
 #define COMMON_INBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct inbox {
 	enum proto_type type;
 	struct proto_route route; /* the only sender that is believed */
 	uint64_t sequence;        /* of the last frame that was taken */
+	bool broken;              /* nothing of this sender is believed any more */
 	size_t max_bytes;         /* longest payload that is put together */
 
 	/* a payload that comes in pieces */

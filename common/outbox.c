@@ -112,7 +112,7 @@ int outbox_put(struct outbox *o, uint64_t id, uint32_t attempt, const void *payl
 		err = put_record(o, &record);
 		record.offset += record.length;
 	} while (err >= 0 && record.offset < len);
-	return err;
+	return err >= 0 && !list_empty(&o->waiting) ? WIRE_AGAIN : err;
 }
 
 int outbox_flush(struct outbox *o)

@@ -9,6 +9,9 @@
 
 #include "common/poolmap.h"
 
+/* More than any memory holds, and far from the end of a size_t. */
+#define LENGTH_MAX (SIZE_MAX / 4)
+
 static void put16(uint8_t *p, uint16_t v)
 {
 	p[0] = (uint8_t)v;
@@ -136,7 +139,7 @@ int proto_job_put(struct buf *out, const struct proto_job *job)
 	uint8_t head[PROTO_JOB_HEAD_BYTES];
 	put64(head, job->task);
 	put64(head + 8, job->queued_at_us);
-	if (buf_reserve(out, sizeof head + job->arg_len)) {
+	if (job->arg_len > LENGTH_MAX || buf_reserve(out, sizeof head + job->arg_len)) {
 		return PM_ENOMEM;
 	}
 	(void)buf_put(out, head, sizeof head); /* reserved above */
@@ -166,7 +169,8 @@ int proto_result_put(struct buf *out, const struct proto_result *result)
 	put32(head + 4, (uint32_t)result->domain);
 	put32(head + 8, (uint32_t)result->code);
 	put32(head + 12, (uint32_t)message_len);
-	if (buf_reserve(out, sizeof head + message_len + result->len)) {
+	if (result->len > LENGTH_MAX ||
+		buf_reserve(out, sizeof head + message_len + result->len)) {
 		return PM_ENOMEM;
 	}
 	(void)buf_put(out, head, sizeof head); /* reserved above */

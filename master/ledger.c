@@ -77,7 +77,7 @@ static void ledger_move(
 
 int ledger_add(struct ledger *l, struct job **out, const void *arg, size_t len)
 {
-	struct job *job = malloc(sizeof *job + len + 1);
+	struct job *job = len < SIZE_MAX / 2 ? malloc(sizeof *job + len + 1) : NULL;
 	if (!job || (!l->free_ct && grow(l))) {
 		free(job);
 		return PM_ENOMEM;

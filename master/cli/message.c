@@ -22,7 +22,7 @@ enum { TEXT_ROOM = MESSAGE_MAX - 4 };
 
 static void put(struct text *t, const char *bytes, size_t len)
 {
-	if (t->full || len > t->max - t->len) {
+	if (t->full || t->len + len > t->max) {
 		t->full = true;
 		return;
 	}

@@ -141,7 +141,8 @@ static struct server {
 	struct evconnlistener *listener;
 	unsigned port;
 	unsigned connections; /* accepted */
-	unsigned ended;       /* by the client */
+	unsigned open;        /* of them, now */
+	unsigned ended;       /* of them, by the client */
 	char *seen[SEEN_MAX]; /* the first requests, head and body */
 	unsigned seen_ct;
 } server;
@@ -171,6 +172,7 @@ static inline void hang_up(struct bufferevent *bev, bool reset)
 		setsockopt(bufferevent_getfd(bev), SOL_SOCKET, SO_LINGER, &now,
 			sizeof(now));
 	}
+	server.open--;
 	bufferevent_free(bev);
 }
 
@@ -216,6 +218,7 @@ static inline void on_gone(struct bufferevent *bev, short what, void *ctx)
 	(void)ctx;
 	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) {
 		server.ended++;
+		server.open--;
 		bufferevent_free(bev);
 	}
 }
@@ -301,6 +304,7 @@ static inline void on_accept(struct evconnlistener *l, evutil_socket_t fd,
 	struct bufferevent *bev =
 		bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
 	server.connections++;
+	server.open++;
 	bufferevent_setcb(bev, on_request, on_sent, on_gone, NULL);
 	bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
@@ -351,9 +355,9 @@ static inline void tear_down(void)
 	engine_close(engine);
 	engine = NULL;
 	evconnlistener_free(server.listener);
-	struct timeval tv = {.tv_sec = 5};
-	event_base_loopexit(base, &tv);
-	event_base_dispatch(base); /* returns when no connection is left */
+	while (server.open) {
+		event_base_loop(base, EVLOOP_ONCE);
+	}
 	event_base_free(base);
 	forget_seen();
 }

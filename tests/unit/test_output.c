@@ -318,9 +318,11 @@ Test(output, keeps_a_second_run_out, .timeout = 60)
 
 Test(output, does_not_pass_its_descriptor_to_other_programs, .timeout = 60)
 {
-	struct output *o = open_at("out", RESUME);
-	cr_assert_eq(fcntl(output_resume_fd(o), F_GETFD), FD_CLOEXEC);
-	cr_assert_eq(output_close(o), 0);
+	for (int round = 0; round < 2; round++) { /* created, and found */
+		struct output *o = open_at("out", RESUME);
+		cr_assert_eq(fcntl(output_resume_fd(o), F_GETFD), FD_CLOEXEC);
+		cr_assert_eq(output_close(o), 0);
+	}
 }
 
 Test(output, discards_a_file_that_nothing_was_written_to, .timeout = 60)
@@ -503,6 +505,24 @@ Test(output, cuts_back_standard_output_that_is_a_file, .timeout = 60)
 		"poolmap: standard output: File too large; 1 results were written\n");
 }
 
+Test(output, does_not_cut_what_others_wrote_to_standard_output, .timeout = 60)
+{
+	struct rlimit old, now;
+	put_text("stdout", "0123456789abcdefghijklmnopqrstuvwxyz");
+	int fd = open("stdout", O_WRONLY);
+	cr_assert_eq(dup2(fd, STDOUT_FILENO), STDOUT_FILENO);
+	struct output *o = open_at("-", FRESH);
+	cr_assert_eq(put(o, "one\n"), 0);
+	cr_assert_eq(put(o, "second\n"), 0);
+	cr_assert_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+	now = old;
+	now.rlim_cur = 7;
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &now), 0);
+	cr_assert_eq(output_close(o), EXIT_OUTPUT);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
+	cr_assert_str_eq(content("stdout"), "one\nsec789abcdefghijklmnopqrstuvwxyz");
+}
+
 Test(output, reports_a_full_device, .timeout = 60)
 {
 	struct output *o = open_at("/dev/full", FRESH);
@@ -645,36 +665,51 @@ static void put_number(struct output *o, int i, size_t len, struct buf *sent)
 	free(line);
 }
 
+/* What one writer and one reader have seen so far. */
+struct flow {
+	struct output *o;
+	int fd; /* the reading end */
+	struct buf got, sent;
+	int line_ct;
+	size_t line_len;
+};
+
+static void put_until_blocked(struct flow *f)
+{
+	while (!output_blocked(f->o)) {
+		put_number(f->o, f->line_ct++, f->line_len, &f->sent);
+		cr_assert_eq(output_flush(f->o), 0);
+		cr_assert_lt(f->sent.len, 256u << 20, "never blocked");
+	}
+	cr_assert_eq(output_fd(f->o), STDOUT_FILENO);
+	size_t on_the_way = f->sent.len - f->got.len;
+	cr_assert_leq(on_the_way, OUTPUT_PENDING_MAX + f->line_len + (4u << 20));
+}
+
 /* A reader that stops: nothing blocks, what it does not take is kept up to a
  * bound, and everything arrives in the end. */
 static void slow_reader_gets_all(int fd, size_t line_len)
 {
-	struct buf got = {0}, sent = {0};
-	struct output *o = open_at("-", FRESH);
-	int flags = fcntl(STDOUT_FILENO, F_GETFL), i = 0;
-	for (int round = 0; round < 4; round++) {
-		while (!output_blocked(o)) {
-			put_number(o, i++, line_len, &sent);
-			cr_assert_eq(output_flush(o), 0);
-			cr_assert_lt(sent.len, 64u << 20, "never blocked");
-		}
-		cr_assert_eq(output_fd(o), STDOUT_FILENO);
-		cr_assert_leq(
-			sent.len - got.len, OUTPUT_PENDING_MAX + line_len + (4u << 20));
-		while (output_fd(o) >= 0) {
-			drink(fd, &got);
-			cr_assert_eq(output_flush(o), 0);
-		}
-		cr_assert(!output_blocked(o));
+	struct flow f = {.o = open_at("-", FRESH), .fd = fd, .line_len = line_len};
+	int flags = fcntl(STDOUT_FILENO, F_GETFL);
+	for (int round = 0; round < 60; round++) { /* never empty */
+		put_until_blocked(&f);
+		drink(f.fd, &f.got);
+		cr_assert_eq(output_flush(f.o), 0);
 	}
+	while (output_fd(f.o) >= 0) {
+		drink(f.fd, &f.got);
+		cr_assert_eq(output_flush(f.o), 0);
+	}
+	cr_assert(!output_blocked(f.o));
 	cr_assert_eq(fcntl(STDOUT_FILENO, F_GETFL), flags);
 	cr_assert(!(flags & O_NONBLOCK));
-	cr_assert_eq(output_close(o), 0);
-	drink(fd, &got);
-	cr_assert_eq(got.len, sent.len);
-	cr_assert_eq(memcmp(got.data, sent.data, got.len), 0);
-	buf_fini(&got);
-	buf_fini(&sent);
+	cr_assert_eq(output_close(f.o), 0);
+	drink(f.fd, &f.got);
+	cr_assert_eq(f.got.len, f.sent.len);
+	cr_assert_eq(memcmp(f.got.data, f.sent.data, f.got.len), 0);
+	buf_fini(&f.got);
+	buf_fini(&f.sent);
 }
 
 Test(output, does_not_wait_for_the_reader_of_a_pipe, .timeout = 60)
@@ -714,35 +749,45 @@ Test(output, does_not_wait_for_the_reader_of_a_terminal, .timeout = 60)
 	buf_fini(&got);
 }
 
+enum { REST_LINES = 1500, REST_LEN = 700 };
+
+/* In a process of its own: read all from `fd` once `go` is closed. */
+static int read_the_rest(int fd, int go)
+{
+	char block[4096];
+	size_t total = 0;
+	ssize_t n;
+	while (read(go, block, 1) > 0) {
+	}
+	while ((n = read(fd, block, sizeof block)) > 0) {
+		total += (size_t)n;
+	}
+	return total == (size_t)REST_LINES * REST_LEN ? 0 : 1;
+}
+
 Test(output, writes_the_rest_to_a_pipe_at_the_end, .timeout = 60)
 {
-	enum { LINES = 3000, LEN = 700 };
-	int fd = pipe_out();
-	struct output *o = open_at("-", FRESH);
-	struct buf sent = {0}, got = {0};
+	int go[2], fd = pipe_out();
+	cr_assert_eq(pipe2(go, O_CLOEXEC), 0);
 	pid_t reader = fork();
 	if (reader == 0) {
-		/* Reads all, slowly started, and tells its length. */
 		close(STDOUT_FILENO);
-		char block[4096];
-		size_t total = 0;
-		ssize_t n;
-		while ((n = read(fd, block, sizeof block)) > 0) {
-			total += (size_t)n;
-		}
-		_exit(total == (size_t)LINES * LEN ? 0 : 1);
+		close(go[1]);
+		_exit(read_the_rest(fd, go[0]));
 	}
 	close(fd);
-	for (int i = 0; i < LINES; i++) {
-		put_number(o, i, LEN, &sent);
+	struct buf sent = {0};
+	struct output *o = open_at("-", FRESH);
+	for (int i = 0; i < REST_LINES; i++) {
+		put_number(o, i, REST_LEN, &sent);
 	}
+	close(go[1]);
 	cr_assert_eq(output_close(o), 0);
 	close(STDOUT_FILENO);
 	int status = -1;
 	cr_assert_eq(waitpid(reader, &status, 0), reader);
 	cr_assert_eq(status, 0);
 	buf_fini(&sent);
-	buf_fini(&got);
 }
 
 Test(output, reports_a_closed_pipe_in_one_line, .timeout = 60)

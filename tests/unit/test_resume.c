@@ -505,7 +505,7 @@ Test(resume, refuses_a_damaged_line_wherever_it_stands, .timeout = 60)
 		{"{\"index\":1,\"ok\":", "the line does not end in }"},
 		{"{\"index\":1,\"ok\":true}\r", "the line does not end in }"},
 		{"{\"index\":1,\"ok\":true", "the line does not end in }"},
-		{"{\"index\":16777218,\"ok\":true}",
+		{"{\"index\":16777217,\"ok\":true}",
 			"an index that no run can have got to"},
 		{"{\"index\":8589934591,\"ok\":true}",
 			"an index that no run can have got to"},
@@ -521,6 +521,17 @@ Test(resume, refuses_a_damaged_line_wherever_it_stands, .timeout = 60)
 		damaged(&out, 2, cases[i].why);
 		buf_fini(&out);
 	}
+}
+
+Test(resume, takes_every_index_that_a_window_allows, .timeout = 60)
+{
+	struct buf out = results(1);
+	put_jobs("jobs", 5);
+	buf_puts(&out, "{\"index\":16777216,\"ok\":true}\n");
+	refused(&out, true,
+		"poolmap: out: the results do not belong to this job file: there are "
+		"fewer jobs than results\n");
+	buf_fini(&out);
 }
 
 Test(resume, refuses_two_results_of_one_job, .timeout = 60)
