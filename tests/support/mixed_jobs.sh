@@ -37,9 +37,9 @@ function post(i) {
 }
 function wrong(i, k) {
 	if (k == 98) {
-		printf "{\"url\":\"%s/hang\",\"id\":%d,\"timeout\":0.2,\"retries\":0}\n", base, i
+		printf "{\"url\":\"%s/hang\",\"id\":%d,\"timeout\":0.2}\n", base, i
 	} else if (int(i / 100) % 2 == 0) {
-		printf "{\"url\":\"%s/reset\",\"id\":%d,\"retries\":0}\n", base, i
+		printf "{\"url\":\"%s/reset\",\"id\":%d}\n", base, i
 	} else {
 		print "this line is no job"
 	}

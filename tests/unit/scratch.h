@@ -2,8 +2,9 @@
  *
  * scratch - a fresh directory with a short path, for tests of socket files.
  *
- * One per test process.  Paths of sockets are limited to 107 bytes, so it lies
- * in /tmp whatever $TMPDIR says.
+ * One per test process, removed when that ends, also when the test fails.
+ * Paths of sockets are limited to 107 bytes, so it lies in /tmp whatever $TMPDIR
+ * says.
  */
 #ifndef TESTS_UNIT_SCRATCH_H
 #define TESTS_UNIT_SCRATCH_H
@@ -31,9 +32,11 @@ static int scratch_remove_one(
 	return remove(path);
 }
 
-static void scratch_clear(void)
+__attribute__((destructor)) static void scratch_clear(void)
 {
-	(void)nftw(scratch, scratch_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	if (scratch[0]) {
+		(void)nftw(scratch, scratch_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	}
 }
 
 #endif
