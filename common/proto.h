@@ -33,6 +33,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/poolmap.h"
 
 enum {
 	PROTO_VERSION = 1,
@@ -45,7 +46,7 @@ enum {
 	PROTO_FRAME_MAX = PROTO_PIECE_BYTES + PROTO_BATCH_BYTES + 1024,
 	PROTO_JOB_HEAD_BYTES = 16,
 	PROTO_RESULT_HEAD_BYTES = 16,
-	PROTO_MESSAGE_MAX = 1000, /* error message of a result */
+	PROTO_MESSAGE_MAX = PM_MESSAGE_MAX,
 	PROTO_CANCEL_MAX = 512,   /* job ids in one CANCEL */
 };
 

@@ -7,12 +7,19 @@
 #include <errno.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/pipeline.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/error.h"
 #include "common/poolmap.h"
 #include "common/proto.h"
+
+/* Wires that are open in this process.  A child of fork() inherits the number,
+ * and with it the knowledge that nanomsg is live in its image: asking nanomsg
+ * itself may wait there for ever, for a lock of a thread that the child does
+ * not have. */
+static atomic_int open_ct;
 
 enum {
 	RECONNECT_MS = 5,          /* default 100: a late listener would cost that */
@@ -31,6 +38,7 @@ static int make_socket(struct wire *w, enum wire_direction direction)
 	if (w->socket < 0) {
 		return error_note_errno(PM_ESYSTEM, "cannot make a nanomsg socket");
 	}
+	atomic_fetch_add(&open_ct, 1);
 	size_t size = sizeof w->ready_fd;
 	if (set_option(w, NN_RECONNECT_IVL, RECONNECT_MS) < 0 ||
 		set_option(w, NN_RCVMAXSIZE, PROTO_FRAME_MAX) < 0 ||
@@ -83,9 +91,13 @@ int wire_dial(struct wire *w, enum wire_direction direction, const char *path)
 
 void wire_close(struct wire *w)
 {
-	while (w->socket >= 0 && nn_close(w->socket) < 0 && nn_errno() == EINTR) {
+	if (w->socket < 0) {
+		return;
+	}
+	while (nn_close(w->socket) < 0 && nn_errno() == EINTR) {
 	}
 	w->socket = -1;
+	atomic_fetch_sub(&open_ct, 1);
 }
 
 int wire_send(struct wire *w, const void *frame, size_t len)
@@ -121,6 +133,9 @@ void wire_free(void *frame)
 
 bool wire_any_live(void)
 {
+	if (atomic_load(&open_ct) > 0) {
+		return true;
+	}
 	for (int s = 0; s < SOCKETS_PER_PROCESS; s++) {
 		int domain;
 		size_t size = sizeof domain;

@@ -29,7 +29,7 @@ unsigned cpus_of_quota(const char *text)
 	if (!quota || !period || quota / period >= UINT_MAX) {
 		return UINT_MAX;
 	}
-	return (unsigned)((quota + period - 1) / period);
+	return (unsigned)(quota / period + (quota % period != 0));
 }
 
 /* First line of a file; empty when there is none. */

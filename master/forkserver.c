@@ -34,6 +34,7 @@ static struct {
 	pid_t host; /* process that the door belongs to; 0: not started */
 	pid_t pid;  /* of the forkserver */
 	int door;
+	int pool_ct; /* attached now */
 	struct segment segments[SEGMENTS_MAX]; /* executable, at the start */
 	size_t segment_ct;
 } server = {.mutex = PTHREAD_MUTEX_INITIALIZER, .door = -1};
@@ -121,6 +122,7 @@ static int start(void)
 	server.door = ends[0];
 	server.host = host;
 	server.pid = pid;
+	server.pool_ct = 0;
 	return 0;
 }
 
@@ -159,7 +161,30 @@ __attribute__((destructor)) static void stop(void)
 	server.host = 0;
 }
 
-int forkserver_attach(const char *rundir, int *socket)
+/* One more pool, or PM_ELIMIT. */
+static int count_pool(void)
+{
+	int err = 0;
+	pthread_mutex_lock(&server.mutex);
+	if (server.pool_ct < PM_POOLS_MAX) {
+		server.pool_ct++;
+	} else {
+		err = error_note(PM_ELIMIT,
+			"%d pools are open in this process: close one first", PM_POOLS_MAX);
+	}
+	pthread_mutex_unlock(&server.mutex);
+	return err;
+}
+
+void forkserver_detach(int socket)
+{
+	close(socket);
+	pthread_mutex_lock(&server.mutex);
+	server.pool_ct--;
+	pthread_mutex_unlock(&server.mutex);
+}
+
+static int attach(const char *rundir, int *socket)
 {
 	int ends[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
@@ -177,4 +202,19 @@ int forkserver_attach(const char *rundir, int *socket)
 	}
 	*socket = ends[0];
 	return 0;
+}
+
+int forkserver_attach(const char *rundir, int *socket)
+{
+	int err = count_pool();
+	if (err) {
+		return err;
+	}
+	err = attach(rundir, socket);
+	if (err) {
+		pthread_mutex_lock(&server.mutex);
+		server.pool_ct--;
+		pthread_mutex_unlock(&server.mutex);
+	}
+	return err;
 }

@@ -18,9 +18,13 @@
 
 #include "common/poolmap.h"
 
-/* Announce a pool.  *socket: its control socket, non-blocking; closing it ends
- * the pool's workers and removes `rundir`.  0 or PM_ESYSTEM. */
+/* Announce a pool.  *socket: its control socket, non-blocking.  0, PM_ESYSTEM,
+ * or PM_ELIMIT when PM_POOLS_MAX are attached. */
 int forkserver_attach(const char *rundir, int *socket) PM_MUSTCHECK;
+
+/* Close it: what is left of the pool's workers is killed, and its directory
+ * removed. */
+void forkserver_detach(int socket);
 
 /* Was this function mapped when the forkserver started? */
 bool forkserver_knows(pm_task_fn *task);

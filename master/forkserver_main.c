@@ -26,7 +26,7 @@
 #include "master/forkserver.h"
 
 enum {
-	CLIENTS_MAX = 64, /* pools open at once in the host process */
+	CLIENTS_MAX = PM_POOLS_MAX,
 	RETRY_MS = 20,    /* a pool's control socket is full: try again */
 };
 

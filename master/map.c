@@ -186,6 +186,7 @@ void map_abort(struct map *m, int error)
 {
 	if (!m->ended) {
 		m->ended = true;
+		m->aborted = true;
 		m->error = error;
 		m->source = SOURCE_ENDED;
 		forget_all(m);

@@ -123,7 +123,7 @@ static void turn_map(struct pm_pool *pool, struct map *m)
 		map_abort(m, PM_ECANCELLED);
 	}
 	map_check_end(m);
-	if (m->stream.turn && !m->ended) {
+	if (m->stream.turn && !m->aborted) {
 		m->stream.turn(m->stream.ctx);
 	}
 }
@@ -450,7 +450,7 @@ static void free_pool(struct pm_pool *pool)
 	wire_close(&pool->results);
 	rundir_close(&pool->rundir);
 	if (pool->control >= 0) {
-		close(pool->control);
+		forkserver_detach(pool->control);
 	}
 	if (pool->own_base && pool->base) {
 		event_base_free(pool->base);

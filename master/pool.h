@@ -89,7 +89,8 @@ struct map {
 	enum source_state source;
 	bool sink_waits;
 	bool ended;
-	bool cancelled;
+	bool cancelled;   /* pm_pool_cancel() was called */
+	bool aborted;     /* ended before its time: its jobs are forgotten */
 	int error;
 	uint64_t pulled, delivered;     /* jobs */
 	uint64_t open_bytes;            /* arguments and results of jobs between them */

@@ -99,11 +99,13 @@ static int make_below(struct rundir *r, const char *parent)
 	int len = snprintf(r->path, sizeof r->path, "%s/" NAME_FORMAT "XXXXXX", parent,
 		(unsigned long)geteuid());
 	if (parent[0] != '/' || len < 0 || (size_t)len >= sizeof r->path) {
+		r->path[0] = '\0'; /* it may be cut off to the name of another directory */
 		return error_note(PM_ESYSTEM,
 			"cannot use %s as runtime directory: its path is %s", parent,
 			parent[0] == '/' ? "too long" : "relative");
 	}
 	if (!mkdtemp(r->path)) {
+		r->path[0] = '\0'; /* not ours to remove */
 		return error_note_errno(
 			PM_ESYSTEM, "cannot make a directory in %s", parent);
 	}

@@ -289,6 +289,7 @@ void engine_close(struct engine *e)
 	}
 	event_del(&e->reaper);
 	curl_share_cleanup(e->sessions); /* after every handle that uses it */
+	free(e->watch_at);
 	free(e->slots);
 	free(e);
 	curl_global_cleanup();

@@ -37,12 +37,15 @@ enum {
 	DNS_CACHE_S = 60,           /* an address is used for */
 };
 
-/* A socket that libcurl wants watched. */
+/* A socket, and what is waited for on it. */
 struct watch {
 	struct event event;
 	struct shard *shard;
+	curl_socket_t fd;
 	struct list_node link; /* in its shard's list, or in the engine's spare one */
-	short what;
+	short what;            /* 0: nothing */
+	bool ours;             /* made by watch_open_socket() */
+	bool idle;             /* a kept connection that no request uses */
 };
 
 struct shard {
@@ -63,8 +66,10 @@ struct engine {
 	const char *ca_file;
 	struct shard **slots; /* NULL where no shard was needed yet */
 	unsigned slot_ct;
-	unsigned shard_max; /* transfers per shard */
-	struct list idle;   /* transfers without work; the last used is first */
+	unsigned shard_max;      /* transfers per shard */
+	struct list idle;        /* transfers without work; the last used is first */
+	struct watch **watch_at; /* by descriptor */
+	size_t watch_cap;
 	struct list spare_watches;
 	struct list draining;
 	struct event reaper; /* frees drained shards, outside their callbacks */
@@ -136,11 +141,20 @@ void transfer_release_answer(struct transfer *t);
 /* engine_curl.c: called by a shard when a transfer has ended. */
 void transfer_finish(struct transfer *t, CURLcode code);
 
+/* engine_watch.c: libcurl's callbacks for sockets. */
+curl_socket_t watch_open_socket(
+	void *ctx, curlsocktype purpose, struct curl_sockaddr *address);
+int watch_close_socket(void *ctx, curl_socket_t fd);
+int watch_wanted(CURL *easy, curl_socket_t fd, int wanted, void *ctx, void *socket_ctx);
+void watch_free(struct watch *w);
+
 /* engine_shard.c */
 struct shard *shard_open(struct engine *e);
 void shard_close(struct shard *s); /* nothing may be running */
 int shard_add(struct shard *s, struct transfer *t, struct pm_failure *failure);
 void shard_remove(struct transfer *t);
 void shard_drain(struct shard *s);
+void shard_drive(struct shard *s, curl_socket_t fd, int events);
+void shard_break(struct shard *s);
 
 #endif

@@ -320,7 +320,9 @@ static struct response *build_response(struct transfer *t, bool with_body)
 void transfer_build_result(
 	struct transfer *t, CURLcode code, struct engine_result *result)
 {
-	result->failure.error = 0;
+	/* Not all of it: a message of 256 bytes is not worth clearing. */
+	result->failure.error = result->failure.domain = result->failure.code = 0;
+	result->failure.message[0] = '\0';
 	if (code) {
 		engine_classify(
 			&(struct engine_evidence){

@@ -10,12 +10,10 @@
  */
 #include "worker/engine_parts.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 enum {
 	TIMEOUT_MS = 60000,
@@ -25,38 +23,29 @@ enum {
 	MAX_BODY = 10 * 1024 * 1024,
 };
 
+/* One more option, unless an earlier one failed: needs a CURLcode `bad`. */
+#define SET(option, value)                                                             \
+	(bad = bad ? bad : curl_easy_setopt(t->easy, (option), (value)))
+
 /* libcurl takes header lines as char *, but only reads them. */
 static char no_expect[] = "Expect:";
 static char no_content_type[] = "Content-Type:";
 
 /* ---------------------------------------------------- once, for a new handle */
 
-static curl_socket_t open_socket(
-	void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
-{
-	struct transfer *t = ctx;
-	(void)purpose;
-	/* Workers start other programs' code; descriptors must not follow. */
-	int fd = socket(
-		address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-	if (fd < 0) {
-		t->socket_errno = errno;
-		return CURL_SOCKET_BAD;
-	}
-	t->socket_errno = 0; /* another address worked */
-	return fd;
-}
-
 static CURLcode set_identity(struct transfer *t)
 {
-	CURL *h = t->easy;
-	CURLcode bad = curl_easy_setopt(h, CURLOPT_PRIVATE, t);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_ERRORBUFFER, t->error_text);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, transfer_on_body);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_WRITEDATA, t);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, t);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_SHARE, t->engine->sessions);
+	CURLcode bad = CURLE_OK;
+	SET(CURLOPT_PRIVATE, t);
+	SET(CURLOPT_ERRORBUFFER, t->error_text);
+	SET(CURLOPT_WRITEFUNCTION, transfer_on_body);
+	SET(CURLOPT_WRITEDATA, t);
+	SET(CURLOPT_OPENSOCKETFUNCTION, watch_open_socket);
+	SET(CURLOPT_OPENSOCKETDATA, t);
+	/* A connection may outlive the handle that made it. */
+	SET(CURLOPT_CLOSESOCKETFUNCTION, watch_close_socket);
+	SET(CURLOPT_CLOSESOCKETDATA, t->engine);
+	SET(CURLOPT_SHARE, t->engine->sessions);
 	return bad;
 }
 
@@ -67,49 +56,43 @@ static CURLcode set_identity(struct transfer *t)
  * 15 ms for each TLS connection. */
 static CURLcode set_constants(struct transfer *t)
 {
-	CURL *h = t->easy;
-	CURLcode bad = curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_QUICK_EXIT, 1L);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_CAPATH, NULL);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_CAINFO, t->engine->ca_file);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
-	bad = bad ? bad
-		  : curl_easy_setopt(h, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_PROXY, "");
-	bad = bad ? bad
-		  : curl_easy_setopt(
-			    h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_HTTP09_ALLOWED, 0L);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_UNRESTRICTED_AUTH, 0L);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_USERAGENT, "poolmap/" PM_VERSION);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_TCP_NODELAY, 1L);
+	CURLcode bad = CURLE_OK;
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_QUICK_EXIT, 1L);
+	SET(CURLOPT_CAPATH, NULL);
+	SET(CURLOPT_CAINFO, t->engine->ca_file);
+	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	SET(CURLOPT_PROXY, "");
+	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_HTTP09_ALLOWED, 0L);
+	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	SET(CURLOPT_UNRESTRICTED_AUTH, 0L);
+	SET(CURLOPT_USERAGENT, "poolmap/" PM_VERSION);
+	SET(CURLOPT_TCP_NODELAY, 1L);
 	return bad;
 }
 
 /* Values that transfer_options starts from; libcurl's defaults differ. */
 static CURLcode set_first_options(struct transfer *t)
 {
-	CURL *h = t->easy;
 	t->now = (struct transfer_options){
 		.timeout_ms = TIMEOUT_MS,
 		.connect_timeout_ms = CONNECT_TIMEOUT_MS,
 		.max_redirects = MAX_REDIRECTS,
 		.follow = true,
 	};
-	CURLcode bad = curl_easy_setopt(h, CURLOPT_HTTPGET, 1L);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS);
-	bad = bad ? bad
-		  : curl_easy_setopt(
-			    h, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_MAXREDIRS, (long)MAX_REDIRECTS);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 1L);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_POSTREDIR, 0L);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, 1L);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, 2L);
-	bad = bad ? bad : curl_easy_setopt(h, CURLOPT_FORBID_REUSE, 0L);
-	bad = bad ? bad
-		  : curl_easy_setopt(h, CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_CACHE_S);
+	CURLcode bad = CURLE_OK;
+	SET(CURLOPT_HTTPGET, 1L);
+	SET(CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS);
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
+	SET(CURLOPT_MAXREDIRS, (long)MAX_REDIRECTS);
+	SET(CURLOPT_FOLLOWLOCATION, 1L);
+	SET(CURLOPT_POSTREDIR, 0L);
+	SET(CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(CURLOPT_FORBID_REUSE, 0L);
+	SET(CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_CACHE_S);
 	return bad;
 }
 
@@ -219,11 +202,11 @@ static int set_headers(struct transfer *t, const struct pm_request *request,
 /* Methods that have a body by nature say "Content-Length: 0" without one. */
 static enum transfer_verb verb_of(const struct pm_request *request, const char *method)
 {
+	if (strcmp(method, "HEAD") == 0) {
+		return VERB_HEAD; /* request_check() allows it no bytes */
+	}
 	if (request->body) {
 		return VERB_BODY;
-	}
-	if (strcmp(method, "HEAD") == 0) {
-		return VERB_HEAD;
 	}
 	bool expects_body = strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
 			    strcmp(method, "PATCH") == 0;
@@ -244,13 +227,11 @@ static CURLcode set_verb(
 	if (verb == VERB_BODY) {
 		/* POST ends a HEAD, which the fields alone do not.  The size
 		 * before the fields: libcurl copies that many bytes. */
-		CURLcode bad = curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
-		bad = bad ? bad
-			  : curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE,
-				    (curl_off_t)request->body_len);
-		return bad ? bad
-			   : curl_easy_setopt(t->easy, CURLOPT_COPYPOSTFIELDS,
-				     request->body_len ? request->body : "");
+		CURLcode bad = CURLE_OK;
+		SET(CURLOPT_POST, 1L);
+		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
+		SET(CURLOPT_COPYPOSTFIELDS, request->body_len ? request->body : "");
+		return bad;
 	}
 	if (verb == before) {
 		return CURLE_OK;
@@ -318,10 +299,9 @@ static CURLcode set_limits(struct transfer *t, const struct pm_request *r)
 			    connect);
 	bad = bad ? bad
 		  : set_long(t, CURLOPT_MAXREDIRS, &now->max_redirects, redirects);
-	if (!bad && now->follow == r->no_follow) {
+	if (now->follow == r->no_follow) {
 		now->follow = !r->no_follow;
-		bad = curl_easy_setopt(
-			t->easy, CURLOPT_FOLLOWLOCATION, (long)now->follow);
+		SET(CURLOPT_FOLLOWLOCATION, (long)now->follow);
 	}
 	return bad;
 }
@@ -331,11 +311,8 @@ static CURLcode set_trust(struct transfer *t, const struct pm_request *r)
 	CURLcode bad = CURLE_OK;
 	if (t->now.insecure != r->insecure) {
 		t->now.insecure = r->insecure;
-		bad = curl_easy_setopt(
-			t->easy, CURLOPT_SSL_VERIFYPEER, r->insecure ? 0L : 1L);
-		bad = bad ? bad
-			  : curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST,
-				    r->insecure ? 0L : 2L);
+		SET(CURLOPT_SSL_VERIFYPEER, r->insecure ? 0L : 1L);
+		SET(CURLOPT_SSL_VERIFYHOST, r->insecure ? 0L : 2L);
 	}
 	const char *have = t->now.ca_file, *want = r->ca_file;
 	if (bad || (!have && !want) || (have && want && strcmp(have, want) == 0)) {
@@ -357,10 +334,10 @@ static CURLcode set_one_shot(struct transfer *t, bool one_shot)
 		return CURLE_OK;
 	}
 	t->now.one_shot = one_shot;
-	CURLcode bad = curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, (long)one_shot);
-	return bad ? bad
-		   : curl_easy_setopt(t->easy, CURLOPT_DNS_CACHE_TIMEOUT,
-			     one_shot ? 0L : (long)DNS_CACHE_S);
+	CURLcode bad = CURLE_OK;
+	SET(CURLOPT_FORBID_REUSE, (long)one_shot);
+	SET(CURLOPT_DNS_CACHE_TIMEOUT, one_shot ? 0L : (long)DNS_CACHE_S);
+	return bad;
 }
 
 /* Headers are looked at when they are wanted, and when a redirect may have to
@@ -373,10 +350,10 @@ static CURLcode set_header_callback(struct transfer *t)
 		return CURLE_OK;
 	}
 	t->now.watch_headers = watch;
-	CURLcode bad = curl_easy_setopt(
-		t->easy, CURLOPT_HEADERFUNCTION, watch ? transfer_on_header : NULL);
-	return bad ? bad
-		   : curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, watch ? t : NULL);
+	CURLcode bad = CURLE_OK;
+	SET(CURLOPT_HEADERFUNCTION, watch ? transfer_on_header : NULL);
+	SET(CURLOPT_HEADERDATA, watch ? t : NULL);
+	return bad;
 }
 
 int transfer_configure(struct transfer *t, const struct pm_request *request,
@@ -388,7 +365,8 @@ int transfer_configure(struct transfer *t, const struct pm_request *request,
 	t->discard_body = request->discard_body;
 	t->max_body = request->max_body ? request->max_body : MAX_BODY;
 	transfer_begin_answer(t);
-	CURLcode bad = curl_easy_setopt(t->easy, CURLOPT_URL, request->url);
+	CURLcode bad = CURLE_OK;
+	SET(CURLOPT_URL, request->url);
 	bad = bad ? bad : set_verb(t, request, verb);
 	bad = bad ? bad : set_method(t, method);
 	bad = bad ? bad : set_redirect_post(t);

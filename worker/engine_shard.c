@@ -42,7 +42,7 @@ static void collect(struct shard *s)
 	}
 }
 
-static void shard_drive(struct shard *s, curl_socket_t fd, int events)
+void shard_drive(struct shard *s, curl_socket_t fd, int events)
 {
 	int running;
 	CURLMcode bad = curl_multi_socket_action(s->multi, fd, events, &running);
@@ -55,14 +55,6 @@ static void shard_drive(struct shard *s, curl_socket_t fd, int events)
 
 /* -------------------------------------------------------------- the loop's side */
 
-static void on_socket(evutil_socket_t fd, short what, void *ctx)
-{
-	struct watch *w = ctx;
-	int events = (what & EV_READ ? CURL_CSELECT_IN : 0) |
-		     (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
-	shard_drive(w->shard, fd, events); /* w may be gone now */
-}
-
 static void on_timeout(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
@@ -73,7 +65,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *ctx)
 /* ------------------------------------------------------------- libcurl's side */
 
 /* Without events the shard would wait for ever: have the loop fail it. */
-static void mark_broken(struct shard *s)
+void shard_break(struct shard *s)
 {
 	s->broken = true;
 	event_active(&s->timer, EV_TIMEOUT, 0);
@@ -90,67 +82,7 @@ static int on_timer_wanted(CURLM *multi, long timeout_ms, void *ctx)
 	struct timeval tv = {
 		.tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000};
 	if (event_add(&s->timer, &tv)) {
-		mark_broken(s);
-	}
-	return 0;
-}
-
-static void watch_free(struct watch *w)
-{
-	struct shard *s = w->shard;
-	if (w->what) {
-		event_del(&w->event);
-	}
-	list_remove(&s->watches, &w->link);
-	list_push_front(&s->engine->spare_watches, &w->link);
-}
-
-static struct watch *watch_new(struct shard *s, curl_socket_t fd)
-{
-	struct list_node *n = list_pop_front(&s->engine->spare_watches);
-	struct watch *w = n ? list_entry(n, struct watch, link) : malloc(sizeof(*w));
-	if (!w) {
-		return NULL;
-	}
-	w->shard = s;
-	w->what = 0;
-	list_push_back(&s->watches, &w->link);
-	curl_multi_assign(s->multi, fd, w);
-	return w;
-}
-
-static int watch_set(struct watch *w, curl_socket_t fd, short what)
-{
-	if (w->what == what) {
-		return 0;
-	}
-	if (w->what) {
-		event_del(&w->event);
-	}
-	w->what = what;
-	event_assign(&w->event, w->shard->engine->base, fd, (short)(what | EV_PERSIST),
-		on_socket, w);
-	return event_add(&w->event, NULL);
-}
-
-static int on_socket_wanted(
-	CURL *easy, curl_socket_t fd, int wanted, void *ctx, void *socket_ctx)
-{
-	struct shard *s = ctx;
-	struct watch *w = socket_ctx;
-	(void)easy;
-	if (wanted == CURL_POLL_REMOVE) {
-		if (w) {
-			curl_multi_assign(s->multi, fd, NULL);
-			watch_free(w);
-		}
-		return 0;
-	}
-	short what = (short)((wanted & CURL_POLL_IN ? EV_READ : 0) |
-			     (wanted & CURL_POLL_OUT ? EV_WRITE : 0));
-	w = w ? w : watch_new(s, fd);
-	if (!w || watch_set(w, fd, what)) {
-		mark_broken(s);
+		shard_break(s);
 	}
 	return 0;
 }
@@ -160,7 +92,7 @@ static int on_socket_wanted(
 static CURLMcode set_options(struct shard *s)
 {
 	CURLM *m = s->multi;
-	CURLMcode bad = curl_multi_setopt(m, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
+	CURLMcode bad = curl_multi_setopt(m, CURLMOPT_SOCKETFUNCTION, watch_wanted);
 	bad = bad ? bad : curl_multi_setopt(m, CURLMOPT_SOCKETDATA, s);
 	bad = bad ? bad : curl_multi_setopt(m, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
 	bad = bad ? bad : curl_multi_setopt(m, CURLMOPT_TIMERDATA, s);

@@ -233,10 +233,11 @@ void fiber_leave(struct fiber *f)
 struct fiber *fiber_new(size_t stack_bytes, fiber_entry_fn *entry, void *ctx)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	struct fiber *f = calloc(1, sizeof *f);
+	struct fiber *f = stack_bytes < SIZE_MAX / 2 ? calloc(1, sizeof *f) : NULL;
 	if (!f) {
 		return NULL;
 	}
+	stack_bytes = stack_bytes < page ? page : stack_bytes;
 	f->guard_bytes = (GUARD_BYTES + page - 1) / page * page;
 	f->map_bytes = (stack_bytes + page - 1) / page * page + f->guard_bytes;
 	f->map = mmap(NULL, f->map_bytes, PROT_READ | PROT_WRITE,

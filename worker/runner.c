@@ -40,9 +40,11 @@ static struct {
 
 struct pm_task *runner_new_task(size_t arg_len)
 {
-	struct pm_task *task = malloc(sizeof *task + arg_len + 1);
+	struct pm_task *task =
+		arg_len < SIZE_MAX / 2 ? malloc(sizeof *task + arg_len + 1) : NULL;
 	if (task) {
-		memset(task, 0, sizeof *task);
+		/* not the message, which is long */
+		memset(task, 0, offsetof(struct pm_task, failure.message) + 1);
 		task->arg_len = arg_len;
 		task->arg[arg_len] = '\0';
 	}
@@ -62,11 +64,20 @@ void runner_queue(struct pm_task *task)
 	list_push_back(&self.queued, &task->link);
 }
 
+/* Not by a whole struct: the message is long, and mostly unused. */
+static void clear_failure(struct pm_task *task)
+{
+	task->failure.error = 0;
+	task->failure.domain = PM_DOMAIN_NONE;
+	task->failure.code = 0;
+	task->failure.message[0] = '\0';
+}
+
 /* What the task returned, and what it did not say itself. */
 static void conclude(struct pm_task *task, int error)
 {
 	if (error >= 0) {
-		task->failure = (struct pm_failure){0};
+		clear_failure(task);
 		return;
 	}
 	if (task->failure.error != error) {
@@ -248,6 +259,25 @@ bool runner_cancel(uint64_t id)
 	return task != NULL;
 }
 
+/* Only a text that fills its place can have been cut.  Then an incomplete UTF-8
+ * character goes: its continuation bytes, and what led them. */
+static void cut_text(char *text, size_t size)
+{
+	size_t len = strlen(text);
+	if (len + 1 < size) {
+		return;
+	}
+	size_t lead = len;
+	while (lead > 0 && len - lead < 3 && ((unsigned char)text[lead - 1] & 0xc0) == 0x80) {
+		lead--;
+	}
+	unsigned char first = lead > 0 ? (unsigned char)text[lead - 1] : 0;
+	size_t whole = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
+	if (lead > 0 && len - (lead - 1) < whole) {
+		text[lead - 1] = '\0';
+	}
+}
+
 int task_set_failure(
 	struct pm_task *task, int error, int domain, int code, const char *message)
 {
@@ -255,7 +285,10 @@ int task_set_failure(
 	f->error = error;
 	f->domain = domain;
 	f->code = code;
-	snprintf(f->message, sizeof f->message, "%s", message);
+	if (message != f->message) {
+		snprintf(f->message, sizeof f->message, "%s", message);
+	}
+	cut_text(f->message, sizeof f->message);
 	return error;
 }
 

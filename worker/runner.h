@@ -44,12 +44,12 @@ struct pm_task {
 	struct pm_response *last_response; /* of fetch.c, freed by it */
 	struct pm_response *responses;     /* of fetch.c, all that the task owns */
 
-	/* outcome */
+	/* the argument's length, and the outcome */
+	size_t arg_len;
 	struct buf result;
 	struct pm_failure failure;
 
 	/* the argument, followed by a NUL */
-	size_t arg_len;
 	_Alignas(max_align_t) unsigned char arg[];
 };
 
@@ -64,7 +64,8 @@ int task_park(
  * loop callbacks, exactly once per park. */
 void task_wake(struct pm_task *task);
 
-/* Record why an await failed; returns `error`, for `return task_set_failure(...)`. */
+/* Record why an await failed, with a message that is cut between characters when
+ * it is too long, and may be the one that is recorded already.  Returns `error`, for `return task_set_failure(...)`. */
 int task_set_failure(
 	struct pm_task *task, int error, int domain, int code, const char *message);
 

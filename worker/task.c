@@ -25,15 +25,12 @@ int pm_return(pm_task *task, const void *bytes, size_t len)
 
 int pm_fail(pm_task *task, int code, const char *fmt, ...)
 {
-	struct pm_failure *f = &task->failure;
+	char text[PM_MESSAGE_MAX + 1]; /* the arguments may be the failure before */
 	va_list args;
 	va_start(args, fmt);
-	f->error = PM_EFAILED;
-	f->domain = PM_DOMAIN_TASK;
-	f->code = code;
-	vsnprintf(f->message, sizeof f->message, fmt, args);
+	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
-	return PM_EFAILED;
+	return task_set_failure(task, PM_EFAILED, PM_DOMAIN_TASK, code, text);
 }
 
 unsigned pm_task_worker(const pm_task *task)

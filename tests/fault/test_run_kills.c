@@ -177,7 +177,12 @@ Test(run_kills, survives_the_death_of_workers_when_unordered, .timeout = 60)
 
 /* ----------------------------------------------------------- a dying master */
 
-/* Kill the run within so many milliseconds; true unless it has ended before. */
+static bool has_worker(void *run)
+{
+	return random_worker_of(*(pid_t *)run) != 0;
+}
+
+/* Kill the run so many milliseconds later; true unless it has ended before. */
 static bool kill_run(struct child *c, size_t ms)
 {
 	bool killed = !wait_until_gone(c->pid, (unsigned)ms);
@@ -190,8 +195,8 @@ static bool kill_run(struct child *c, size_t ms)
 	return killed;
 }
 
-/* Ten times, each going on where the one before died.  Not in the first
- * milliseconds: those are the next test's. */
+/* Ten times, each going on where the one before died.  Not before it has
+ * workers: leaves_nothing_when_killed_at_its_start is about that. */
 static void check_master_dies(const char *order, size_t job_ct)
 {
 	struct child c;
@@ -202,7 +207,8 @@ static void check_master_dies(const char *order, size_t job_ct)
 		RUN("-w", "2", "-c", "40", "--resume", order, "-o", out, jobs);
 	for (int i = 0; i < 10; i++) {
 		child_start(&c, argv, CHILD_NO_STDIN);
-		kills += kill_run(&c, 20 + dice(250));
+		cr_assert(wait_for(has_worker, &c.pid, 10000), "it does not start");
+		kills += kill_run(&c, dice(250));
 		check_nothing_left(out);
 		child_fini(&c);
 	}
@@ -238,7 +244,7 @@ static void spin(uint64_t us)
  * forkserver and its workers. */
 Test(run_kills, leaves_nothing_when_killed_at_its_start, .timeout = 60)
 {
-	enum { KILLS = 150, STEP_US = 100 };
+	enum { KILLS = 150, STEP_US = RIG_SANITIZED ? 600 : 100 };
 	const char *jobs = temp_file("jobs", "x:1\n", 4);
 	for (size_t i = 0; i < KILLS; i++) {
 		struct child c;
@@ -308,6 +314,29 @@ Test(run_kills, goes_on_after_the_death_of_master_and_forkserver, .timeout = 60)
 	check_all_ok(out, MANY);
 	ran_fini(&r);
 	check_nothing_left(out);
+}
+
+/* Without it there can be no new workers: the run says so, and can go on. */
+Test(run_kills, stops_when_its_forkserver_dies, .timeout = 60)
+{
+	enum { MANY = 2000 };
+	struct child c;
+	const char *out = new_path("results.jsonl"), *jobs = jobs_of("/delay/5?", MANY);
+	child_start(&c, RUN("-w", "2", "-c", "20", "-o", out, jobs), CHILD_NO_STDIN);
+	wait_for_count(o, "requests", 200);
+	pid_t forkserver = forkserver_of(c.pid);
+	cr_assert_gt(forkserver, 0, "no forkserver");
+	kill(forkserver, SIGKILL);
+	cr_assert_eq(child_wait(&c, 10000), 5, "%s", c.got[2].data);
+	check_says(c.got[2].data, "forkserver");
+	check_says(c.got[2].data, "run --resume");
+	check_nothing_left(out);
+	child_fini(&c);
+	struct ran r = run_to_end(
+		NULL, RUN("-w", "2", "-c", "200", "--resume", "-o", out, jobs));
+	check_status(&r, 0);
+	check_all_ok(out, MANY);
+	ran_fini(&r);
 }
 
 /* ------------------------------------------------------------------ torn files */
@@ -519,7 +548,7 @@ Test(run_kills, does_not_go_on_with_another_job_file, .timeout = 30)
 	struct ran r = run_to_end(NULL, RUN("-o", out, jobs_but_one(MANY, NONE)));
 	check_status(&r, 0);
 	ran_fini(&r);
-	origin_get(o, "/reset-counts");
+	free(origin_get(o, "/reset-counts"));
 	check_foreign(out, jobs_but_one(MANY, 20), "jobs.txt:21 is another job");
 	check_foreign(out, jobs_but_one(MANY, 0), "do not belong to this job file");
 	check_foreign(out, jobs_but_one(MANY, MANY - 1), "do not belong");

@@ -227,7 +227,7 @@ static void expect_all_dropped(struct attack *a)
 Test(wires, count_and_drop_garbage, .timeout = 60)
 {
 	struct attack a;
-	attack_open(&a, 4000, strike_garbage, 20);
+	attack_open(&a, 1500, strike_garbage, 15);
 	attack_run(&a);
 	expect_all_dropped(&a);
 	attack_close(&a);
@@ -272,7 +272,7 @@ static void strike_forged(struct attack *a)
 Test(wires, drop_frames_that_are_not_of_this_pool_and_worker, .timeout = 60)
 {
 	struct attack a;
-	attack_open(&a, 4000, strike_forged, 20);
+	attack_open(&a, 1500, strike_forged, 15);
 	attack_run(&a);
 	expect_all_dropped(&a);
 	attack_close(&a);
@@ -311,7 +311,7 @@ static void strike_lengths(struct attack *a)
 Test(wires, drop_frames_with_absurd_headers, .timeout = 60)
 {
 	struct attack a;
-	attack_open(&a, 4000, strike_lengths, 20);
+	attack_open(&a, 1500, strike_lengths, 15);
 	attack_run(&a);
 	expect_all_dropped(&a);
 	attack_close(&a);
@@ -339,7 +339,7 @@ static void strike_socket(struct attack *a)
 Test(wires, do_not_care_for_strangers_without_manners, .timeout = 60)
 {
 	struct attack a;
-	attack_open(&a, 4000, strike_socket, 20);
+	attack_open(&a, 1500, strike_socket, 15);
 	attack_run(&a);
 	struct pm_pool_stats s = rig_stats(a.pool);
 	cr_assert_eq(s.frames_dropped, 0);
@@ -370,7 +370,7 @@ static void strike_doubles(struct attack *a)
 Test(wires, take_no_result_twice, .timeout = 60)
 {
 	struct attack a;
-	attack_open(&a, 8000, strike_doubles, 20);
+	attack_open(&a, 4000, strike_doubles, 20);
 	attack_run(&a);
 	struct pm_pool_stats s = rig_stats(a.pool);
 	cr_assert_geq(
@@ -409,7 +409,7 @@ static void strike_mad(struct attack *a)
 Test(wires, replace_a_worker_that_has_gone_mad, .timeout = 60)
 {
 	struct attack a;
-	attack_open(&a, 12000, strike_mad, 24);
+	attack_open(&a, 5000, strike_mad, 24);
 	attack_run(&a);
 	struct pm_pool_stats s = rig_stats(a.pool);
 	cr_assert_eq(a.sent, 24);

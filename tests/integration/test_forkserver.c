@@ -156,6 +156,9 @@ Test(forkserver, is_refused_to_a_child_with_a_live_nanomsg, .timeout = 60)
 
 Test(forkserver, can_be_started_while_threads_run, .timeout = 60)
 {
+	if (RIG_SANITIZED) {
+		cr_skip_test("the sanitizers' allocators do not survive such a fork");
+	}
 	check_host("threads");
 }
 

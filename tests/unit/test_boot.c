@@ -206,7 +206,7 @@ static bool is_for_sanitizers(int number)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	return number == SIGSEGV || number == SIGBUS || number == SIGFPE ||
-		number == SIGILL || number == SIGABRT;
+	       number == SIGILL || number == SIGABRT;
 #else
 	(void)number;
 	return false;
@@ -219,7 +219,7 @@ static int set_all(void (*to)(int))
 	for (int number = 1; number <= SIGRTMAX; number++) {
 		struct sigaction act = {.sa_handler = to};
 		bool reserved = number == SIGKILL || number == SIGSTOP ||
-			(number >= 32 && number < SIGRTMIN);
+				(number >= 32 && number < SIGRTMIN);
 		ct += !reserved && sigaction(number, &act, NULL) == 0;
 	}
 	return ct;

@@ -50,10 +50,10 @@ Test(control, carries_requests_and_events, .timeout = 10)
 {
 	struct control_request request = {.type = CONTROL_SPAWN}, got;
 	struct control_event event = {.type = CONTROL_EXITED,
-		.slot = 7,
-		.generation = 8,
-		.pid = 9,
-		.status = -1},
+				     .slot = 7,
+				     .generation = 8,
+				     .pid = 9,
+				     .status = -1},
 			     seen;
 	request.boot.route.slot = 7;
 	strcpy(request.rundir, "/tmp/x");
@@ -201,13 +201,14 @@ Test(control, refuses_a_packet_that_is_too_short, .timeout = 10)
 	for (size_t len = 1; len < sizeof event; len++) {
 		int fd = 77;
 		cr_assert_eq(control_send(ends[0], &event, len, ends[0]), 0);
-		cr_assert_eq(control_receive(ends[1], &got, sizeof got, &fd), PM_ESYSTEM,
-			"%zu", len);
+		cr_assert_eq(control_receive(ends[1], &got, sizeof got, &fd),
+			PM_ESYSTEM, "%zu", len);
 		cr_assert_eq(fd, 77, "%zu", len);
 	}
 	cr_assert_eq(open_fds(), before, "what came with them is closed");
 	cr_assert_eq(control_send(ends[0], &event, sizeof event, -1), 0);
-	cr_assert_eq(control_receive(ends[1], &got, sizeof got, NULL), 0, "and goes on");
+	cr_assert_eq(
+		control_receive(ends[1], &got, sizeof got, NULL), 0, "and goes on");
 }
 
 Test(control, fails_on_what_is_no_socket, .timeout = 10)

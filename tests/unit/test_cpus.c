@@ -11,7 +11,8 @@
 
 static void expect(const char *text, unsigned cpus)
 {
-	cr_assert_eq(cpus_of_quota(text), cpus, "\"%s\": %u", text, cpus_of_quota(text));
+	cr_assert_eq(
+		cpus_of_quota(text), cpus, "\"%s\": %u", text, cpus_of_quota(text));
 }
 
 Test(cpus, rounds_a_quota_up, .timeout = 10)
@@ -37,9 +38,9 @@ Test(cpus, has_no_limit_without_a_quota, .timeout = 10)
 
 Test(cpus, has_no_limit_when_the_text_is_none, .timeout = 10)
 {
-	static const char *const texts[] = {"", " ", "0", "100000", "100000 ", "0 100000",
-		"100000 0", "100000 x", "x 100000", "abc", "100000,100000", "1.5 1",
-		"100000\t100000", "ma", "0 0"};
+	static const char *const texts[] = {"", " ", "0", "100000", "100000 ",
+		"0 100000", "100000 0", "100000 x", "x 100000", "abc", "100000,100000",
+		"1.5 1", "100000\t100000", "ma", "0 0"};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		expect(texts[i], UINT_MAX);
 	}
@@ -47,10 +48,11 @@ Test(cpus, has_no_limit_when_the_text_is_none, .timeout = 10)
 
 Test(cpus, finds_at_least_one_in_huge_numbers, .timeout = 10)
 {
-	static const char *const texts[] = {"4294967294 1", "4294967295 1", "4294967296 1",
-		"18446744073709551615 1", "18446744073709551615 2",
+	static const char *const texts[] = {"4294967294 1", "4294967295 1",
+		"4294967296 1", "18446744073709551615 1", "18446744073709551615 2",
 		"1 18446744073709551615", "2 18446744073709551615",
-		"18446744073709551615 18446744073709551615", "99999999999999999999999 1",
+		"18446744073709551615 18446744073709551615",
+		"99999999999999999999999 1",
 		"99999999999999999999999 99999999999999999999999", "-1 100000",
 		"100000 -1", "-1 -1", "-100000 100000"};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {

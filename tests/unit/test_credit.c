@@ -53,9 +53,9 @@ Test(credit, fetches_ahead_what_is_done_in_the_prefetch_time, .timeout = 10)
 		uint64_t elapsed_us;
 		unsigned prefetch;
 	} cases[] = {
-		{1, 4000, 2},      /* 2.5, rounded down */
+		{1, 4000, 2}, /* 2.5, rounded down */
 		{1, 10000, 1},
-		{1, 10001, 0},     /* slower than one in the time */
+		{1, 10001, 0}, /* slower than one in the time */
 		{1, 99999, 0},
 		{4, 4000, 10},
 		{10, 10000, 10},
@@ -68,8 +68,9 @@ Test(credit, fetches_ahead_what_is_done_in_the_prefetch_time, .timeout = 10)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		make();
 		settle(cases[i].ct, cases[i].elapsed_us);
-		cr_assert_eq(window(cases[i].elapsed_us), CONCURRENCY + cases[i].prefetch,
-			"case %zu: %u", i, window(cases[i].elapsed_us));
+		cr_assert_eq(window(cases[i].elapsed_us),
+			CONCURRENCY + cases[i].prefetch, "case %zu: %u", i,
+			window(cases[i].elapsed_us));
 	}
 }
 
@@ -99,7 +100,8 @@ Test(credit, believes_no_old_rate_after_a_pause, .timeout = 10)
 	credit_settled(&c, START_US + 60000000); /* the first for a minute */
 	cr_assert_eq(window(60000000), CONCURRENCY);
 	settle(400, 60004000);
-	cr_assert_eq(window(60004000), CONCURRENCY + 1000, "and soon knows the new one");
+	cr_assert_eq(
+		window(60004000), CONCURRENCY + 1000, "and soon knows the new one");
 }
 
 Test(credit, follows_a_steady_rate, .timeout = 30)

@@ -77,7 +77,8 @@ Test(error, has_a_sentence_of_its_own_for_every_error, .timeout = 10)
 
 Test(error, calls_any_other_number_unknown, .timeout = 10)
 {
-	static const int none[] = {1, 2, -11, -19, -23, -39, -54, -1000, INT_MIN, INT_MAX};
+	static const int none[] = {
+		1, 2, -11, -19, -23, -39, -54, -1000, INT_MIN, INT_MAX};
 	for (size_t i = 0; i < LENGTH(none); i++) {
 		cr_assert_str_eq(pm_error_name(none[i]), "unknown", "%d", none[i]);
 		cr_assert_str_not_empty(pm_error_text(none[i]), "%d", none[i]);
@@ -118,7 +119,8 @@ static int read_error_line(const char *line, char constant[40], char name[40])
 {
 	int number = 1;
 	name[0] = '\0';
-	if (sscanf(line, " PM_E%39[A-Z] = %d, /* %39[a-z_]", constant, &number, name) < 2) {
+	if (sscanf(line, " PM_E%39[A-Z] = %d, /* %39[a-z_]", constant, &number, name) <
+		2) {
 		return 1;
 	}
 	return number;
@@ -131,7 +133,8 @@ Test(error, agrees_with_the_comments_of_the_header, .timeout = 10)
 		char constant[40], name[40];
 		int number = read_error_line(line, constant, name);
 		if (number < 0) {
-			cr_assert_str_eq(pm_error_name(number), name, "PM_E%s", constant);
+			cr_assert_str_eq(
+				pm_error_name(number), name, "PM_E%s", constant);
 			ct++;
 		}
 	}
@@ -173,8 +176,10 @@ Test(error, notes_a_sentence_and_returns_the_error, .timeout = 10)
 Test(error, adds_the_text_of_errno, .timeout = 10)
 {
 	errno = ENOSPC;
-	cr_assert_eq(error_note_errno(PM_ESYSTEM, "cannot create %s", "/tmp/x"), PM_ESYSTEM);
-	cr_assert_str_eq(pm_last_error(), "cannot create /tmp/x: No space left on device");
+	cr_assert_eq(
+		error_note_errno(PM_ESYSTEM, "cannot create %s", "/tmp/x"), PM_ESYSTEM);
+	cr_assert_str_eq(
+		pm_last_error(), "cannot create /tmp/x: No space left on device");
 }
 
 Test(error, cuts_what_is_too_long, .timeout = 10)
@@ -190,7 +195,8 @@ Test(error, cuts_what_is_too_long, .timeout = 10)
 		error_note_errno(PM_ESYSTEM, "%s", text);
 		noted = strlen(pm_last_error());
 		cr_assert(noted >= 400 && noted < 600, "%zu of %zu", noted, len);
-		cr_assert(strncmp(pm_last_error(), text, noted < len ? noted : len) == 0);
+		cr_assert(
+			strncmp(pm_last_error(), text, noted < len ? noted : len) == 0);
 	}
 }
 

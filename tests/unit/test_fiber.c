@@ -168,8 +168,8 @@ static uint64_t keep_registers(uint64_t seed, void (*away)(void *), void *ctx)
 		HIDE(h);
 		away(ctx);
 	}
-	bool kept = b == a + 1 && c == a + 2 && d == a + 3 && e == a + 4 && f == a + 5 &&
-		g == a + 6 && h == a + 7;
+	bool kept = b == a + 1 && c == a + 2 && d == a + 3 && e == a + 4 &&
+		    f == a + 5 && g == a + 6 && h == a + 7;
 	return kept ? a : UINT64_MAX;
 }
 
@@ -272,7 +272,8 @@ Test(fiber, keeps_the_rounding_of_each_side, .timeout = 10)
 	start(&r, STACK_BYTES, round_upwards);
 	cr_assert_eq(_MM_GET_ROUNDING_MODE(), _MM_ROUND_NEAREST);
 	fiber_enter(r.fiber);
-	cr_assert_eq(_MM_GET_ROUNDING_MODE(), _MM_ROUND_NEAREST, "the loop's is its own");
+	cr_assert_eq(
+		_MM_GET_ROUNDING_MODE(), _MM_ROUND_NEAREST, "the loop's is its own");
 	_MM_SET_ROUNDING_MODE(_MM_ROUND_DOWN);
 	fiber_enter(r.fiber);
 	cr_assert_eq(r.steps, _MM_ROUND_UP, "and so is the fiber's");
@@ -382,7 +383,8 @@ Test(fiber, knows_its_guard, .timeout = 10)
 	fiber_enter(r.fiber);
 	cr_assert_not(fiber_guards(r.fiber, r.stack_at));
 	cr_assert(fiber_guards(r.fiber, r.stack_at - STACK_BYTES), "just below it");
-	cr_assert_not(fiber_guards(r.fiber, r.stack_at - STACK_BYTES - 2 * GUARD_BYTES));
+	cr_assert_not(
+		fiber_guards(r.fiber, r.stack_at - STACK_BYTES - 2 * GUARD_BYTES));
 	cr_assert_not(fiber_guards(other.fiber, r.stack_at - STACK_BYTES));
 	cr_assert_not(fiber_guards(r.fiber, NULL));
 	cr_assert_not(fiber_guards(r.fiber, &r));

@@ -106,8 +106,8 @@ static void begin(uint64_t sequence)
 	cr_assert_eq(proto_frame_begin(&frame, PROTO_RESULTS, &route, sequence), 0);
 }
 
-static void piece(uint64_t id, uint32_t attempt, uint32_t total, uint32_t offset,
-	uint32_t length)
+static void piece(
+	uint64_t id, uint32_t attempt, uint32_t total, uint32_t offset, uint32_t length)
 {
 	struct proto_record r = {.id = id,
 		.attempt = attempt,
@@ -327,8 +327,8 @@ static void send_in_pieces(uint64_t id, uint32_t len, uint32_t most)
 Test(inbox, puts_pieces_together, .timeout = 60)
 {
 	static const uint32_t lens[] = {2, 3, PROTO_PIECE_BYTES + 1,
-		2 * PROTO_PIECE_BYTES - 1, 2 * PROTO_PIECE_BYTES, 2 * PROTO_PIECE_BYTES + 7,
-		MAX_BYTES};
+		2 * PROTO_PIECE_BYTES - 1, 2 * PROTO_PIECE_BYTES,
+		2 * PROTO_PIECE_BYTES + 7, MAX_BYTES};
 	fill_big();
 	for (size_t i = 0; i < LENGTH(lens); i++) {
 		uint32_t most = lens[i] > PROTO_PIECE_BYTES ? PROTO_PIECE_BYTES : 1;
@@ -379,8 +379,8 @@ Test(inbox, takes_no_piece_that_does_not_follow, .timeout = 10)
 	for (size_t i = 0; i < LENGTH(wrong); i++) {
 		open_box();
 		cr_assert_eq(take_piece(1, 1, 4, 100, 0, 40), INBOX_TAKEN);
-		cr_assert_eq(take_piece(2, wrong[i].id, wrong[i].attempt, wrong[i].total,
-				     wrong[i].offset, wrong[i].length),
+		cr_assert_eq(take_piece(2, wrong[i].id, wrong[i].attempt,
+				     wrong[i].total, wrong[i].offset, wrong[i].length),
 			INBOX_BROKEN, "%s", wrong[i].what);
 		cr_assert_eq(got_ct, 0, "%s", wrong[i].what);
 		inbox_fini(&box);
@@ -396,7 +396,8 @@ Test(inbox, takes_no_first_piece_that_is_none, .timeout = 10)
 	open_box();
 	cr_assert_eq(take_piece(1, 1, 4, 100, 0, 0), INBOX_BROKEN, "empty");
 	open_box();
-	cr_assert_eq(take_piece(1, 1, 4, 100, 100, 0), INBOX_BROKEN, "empty, at the end");
+	cr_assert_eq(
+		take_piece(1, 1, 4, 100, 100, 0), INBOX_BROKEN, "empty, at the end");
 	cr_assert_eq(got_ct, 0);
 }
 

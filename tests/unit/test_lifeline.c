@@ -49,7 +49,8 @@ static enum lifeline_verdict send_beat(int fd, uint64_t number)
 
 static void expect_beat(int fd, uint64_t number)
 {
-	cr_assert_eq(lifeline_receive(fd, &m), LIFELINE_OK, "beat %ju", (uintmax_t)number);
+	cr_assert_eq(
+		lifeline_receive(fd, &m), LIFELINE_OK, "beat %ju", (uintmax_t)number);
 	cr_assert_eq(m.type, PROTO_HEARTBEAT);
 	cr_assert_eq(m.slot, 4);
 	cr_assert_eq(m.generation, 5);
@@ -76,8 +77,10 @@ Test(lifeline, carries_messages_both_ways, .timeout = 10)
 
 Test(lifeline, carries_the_longest_message, .timeout = 10)
 {
-	static struct proto_life_message cancel = {
-		.type = PROTO_CANCEL, .slot = 1, .generation = 2, .count = PROTO_CANCEL_MAX};
+	static struct proto_life_message cancel = {.type = PROTO_CANCEL,
+		.slot = 1,
+		.generation = 2,
+		.count = PROTO_CANCEL_MAX};
 	for (uint32_t i = 0; i < PROTO_CANCEL_MAX; i++) {
 		cancel.values[i] = UINT64_MAX - i;
 	}
@@ -159,12 +162,14 @@ Test(lifeline, tells_that_the_other_side_has_died, .timeout = 20)
 Test(lifeline, drops_packets_that_are_none_and_goes_on, .timeout = 10)
 {
 	static const char junk[sizeof(struct proto_life_message) + 1];
-	static const size_t lens[] = {1, PROTO_LIFE_HEAD_BYTES - 1, PROTO_LIFE_HEAD_BYTES,
-		PROTO_LIFE_HEAD_BYTES + 8, sizeof junk - 1, sizeof junk};
+	static const size_t lens[] = {1, PROTO_LIFE_HEAD_BYTES - 1,
+		PROTO_LIFE_HEAD_BYTES, PROTO_LIFE_HEAD_BYTES + 8, sizeof junk - 1,
+		sizeof junk};
 	for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {
 		cr_assert_eq(send(ends[0], junk, lens[i], 0), (ssize_t)lens[i]);
 		cr_assert_eq(send_beat(ends[0], i), LIFELINE_OK);
-		cr_assert_eq(lifeline_receive(ends[1], &m), LIFELINE_BAD, "%zu", lens[i]);
+		cr_assert_eq(
+			lifeline_receive(ends[1], &m), LIFELINE_BAD, "%zu", lens[i]);
 		expect_beat(ends[1], i);
 	}
 }

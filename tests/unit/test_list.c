@@ -51,8 +51,9 @@ static void expect(const int *numbers, size_t ct)
 	cr_assert_eq(n, &l.head);
 }
 
-#define EXPECT(...) \
-	expect((const int[]){__VA_ARGS__}, sizeof(const int[]){__VA_ARGS__} / sizeof(int))
+#define EXPECT(...)                                                                    \
+	expect((const int[]){__VA_ARGS__},                                             \
+		sizeof(const int[]){__VA_ARGS__} / sizeof(int))
 
 Test(list, is_empty_at_first, .timeout = 10)
 {
@@ -132,7 +133,8 @@ struct model {
 
 static void model_insert(struct model *m, size_t at, int number)
 {
-	memmove(m->numbers + at + 1, m->numbers + at, (m->ct - at) * sizeof *m->numbers);
+	memmove(m->numbers + at + 1, m->numbers + at,
+		(m->ct - at) * sizeof *m->numbers);
 	m->numbers[at] = number;
 	m->ct++;
 }
@@ -140,7 +142,8 @@ static void model_insert(struct model *m, size_t at, int number)
 static void model_remove(struct model *m, size_t at)
 {
 	m->ct--;
-	memmove(m->numbers + at, m->numbers + at + 1, (m->ct - at) * sizeof *m->numbers);
+	memmove(m->numbers + at, m->numbers + at + 1,
+		(m->ct - at) * sizeof *m->numbers);
 }
 
 static void put_in(struct model *m, struct item *item, uint64_t *seed)

@@ -239,7 +239,8 @@ static void run_with_window(size_t window, uint64_t seed)
 			order_put(&o, jobs[open[at]]);
 			open[at] = open[--open_ct];
 		}
-		for (size_t ct = dice_below(&seed, 4); ct > 0 && order_first(&o); ct--) {
+		for (size_t ct = dice_below(&seed, 4); ct > 0 && order_first(&o);
+			ct--) {
 			expect_next(delivered++);
 		}
 	}

@@ -17,7 +17,8 @@
 
 enum { DEADLINE_MS = 20000, BIG_BYTES = 2 << 20 };
 
-static const struct proto_route route = {.nonce = {1, 2, 3}, .slot = 5, .generation = 6};
+static const struct proto_route route = {
+	.nonce = {1, 2, 3}, .slot = 5, .generation = 6};
 
 static struct wire push = {.socket = -1}, pull = {.socket = -1};
 static struct outbox out;
@@ -183,9 +184,9 @@ Test(outbox, sends_a_frame_when_it_has_enough_records, .timeout = 60)
 
 Test(outbox, sends_a_frame_when_it_is_long_enough, .timeout = 60)
 {
-	static const uint64_t ids[] = {PROTO_BATCH_BYTES - PROTO_HEAD_BYTES -
-			PROTO_RECORD_BYTES - 1,
-		0, PROTO_BATCH_BYTES - PROTO_HEAD_BYTES - PROTO_RECORD_BYTES};
+	static const uint64_t ids[] = {
+		PROTO_BATCH_BYTES - PROTO_HEAD_BYTES - PROTO_RECORD_BYTES - 1, 0,
+		PROTO_BATCH_BYTES - PROTO_HEAD_BYTES - PROTO_RECORD_BYTES};
 	listen_now();
 	cr_assert_eq(put(ids[0]), 0);
 	cr_assert_eq(out.open_ct, 1, "one byte is missing");
@@ -205,7 +206,8 @@ Test(outbox, numbers_frames_from_one_without_a_gap, .timeout = 60)
 		cr_assert_eq(put(id), 0);
 		cr_assert_eq(outbox_flush(&out), 0);
 		cr_assert_eq(out.sequence, id + 1);
-		cr_assert(read_frame(NULL, DEADLINE_MS)); /* the inbox would see a gap */
+		cr_assert(
+			read_frame(NULL, DEADLINE_MS)); /* the inbox would see a gap */
 	}
 	cr_assert_eq(in.sequence, 50);
 	expect_nothing_more();
@@ -234,7 +236,8 @@ Test(outbox, cuts_long_payloads_in_pieces, .timeout = 60)
 		cr_assert_geq(put(ids[i]), 0);
 		cr_assert_geq(outbox_flush(&out), 0);
 		read_until(ids, i + 1);
-		cr_assert_eq(record_ct, cases[i].records, "%ju", (uintmax_t)cases[i].len);
+		cr_assert_eq(
+			record_ct, cases[i].records, "%ju", (uintmax_t)cases[i].len);
 	}
 	expect_nothing_more();
 }

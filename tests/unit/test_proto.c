@@ -18,8 +18,8 @@
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct proto_route route = {
-	.nonce = {0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab,
-		0xac, 0xad, 0xae, 0xaf},
+	.nonce = {0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa,
+		0xab, 0xac, 0xad, 0xae, 0xaf},
 	.slot = 0x01020304,
 	.generation = 0x11121314,
 };
@@ -74,15 +74,15 @@ static void build(enum proto_type type, uint32_t ct)
 Test(proto, writes_the_frame_header_as_it_is_documented, .timeout = 10)
 {
 	static const uint8_t want[] = {
-		'P', 'M', 'F', '1',         /* magic */
-		1, 0, 1, 0,                 /* version, type */
+		'P', 'M', 'F', '1', /* magic */
+		1, 0, 1, 0,         /* version, type */
 		0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab,
-		0xac, 0xad, 0xae, 0xaf,     /* nonce */
-		4, 3, 2, 1,                 /* slot */
-		0x14, 0x13, 0x12, 0x11,     /* generation */
+		0xac, 0xad, 0xae, 0xaf,                         /* nonce */
+		4, 3, 2, 1,                                     /* slot */
+		0x14, 0x13, 0x12, 0x11,                         /* generation */
 		0x28, 0x27, 0x26, 0x25, 0x24, 0x23, 0x22, 0x21, /* sequence */
-		2, 0, 0, 0,                 /* records */
-		49, 0, 0, 0,                /* length: two heads and one byte */
+		2, 0, 0, 0,                                     /* records */
+		49, 0, 0, 0, /* length: two heads and one byte */
 	};
 	build(PROTO_JOBS, 2);
 	cr_assert_eq(sizeof want, PROTO_HEAD_BYTES);
@@ -93,12 +93,33 @@ Test(proto, writes_the_frame_header_as_it_is_documented, .timeout = 10)
 Test(proto, writes_a_record_as_it_is_documented, .timeout = 10)
 {
 	static const uint8_t want[] = {
-		0x38, 0x37, 0x36, 0x35, 0x34, 0x33, 0x32, 0x31, /* id */
-		0x44, 0x43, 0x42, 0x41, /* attempt */
-		0x08, 0x01, 0, 0,       /* total */
-		0x05, 0x01, 0, 0,       /* offset */
-		3, 0, 0, 0,             /* length */
-		'x', 0, 'z',
+		0x38,
+		0x37,
+		0x36,
+		0x35,
+		0x34,
+		0x33,
+		0x32,
+		0x31, /* id */
+		0x44,
+		0x43,
+		0x42,
+		0x41, /* attempt */
+		0x08,
+		0x01,
+		0,
+		0, /* total */
+		0x05,
+		0x01,
+		0,
+		0, /* offset */
+		3,
+		0,
+		0,
+		0, /* length */
+		'x',
+		0,
+		'z',
 	};
 	struct proto_record r = {.id = 0x3132333435363738u,
 		.attempt = 0x41424344,
@@ -114,9 +135,25 @@ Test(proto, writes_a_record_as_it_is_documented, .timeout = 10)
 Test(proto, writes_a_job_as_it_is_documented, .timeout = 10)
 {
 	static const uint8_t want[] = {
-		8, 7, 6, 5, 4, 3, 2, 1,
-		0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11,
-		'a', 'r', 'g',
+		8,
+		7,
+		6,
+		5,
+		4,
+		3,
+		2,
+		1,
+		0x18,
+		0x17,
+		0x16,
+		0x15,
+		0x14,
+		0x13,
+		0x12,
+		0x11,
+		'a',
+		'r',
+		'g',
 	};
 	struct proto_job job = {.task = 0x0102030405060708u,
 		.queued_at_us = 0x1112131415161718u,
@@ -130,11 +167,27 @@ Test(proto, writes_a_job_as_it_is_documented, .timeout = 10)
 Test(proto, writes_a_result_as_it_is_documented, .timeout = 10)
 {
 	static const uint8_t want[] = {
-		0xd3, 0xff, 0xff, 0xff, /* error: -45 */
-		2, 0, 0, 0,             /* domain */
-		0xf9, 0xff, 0xff, 0xff, /* code: -7 */
-		3, 0, 0, 0,             /* message length */
-		'w', 'h', 'y', 0, 1,
+		0xd3,
+		0xff,
+		0xff,
+		0xff, /* error: -45 */
+		2,
+		0,
+		0,
+		0, /* domain */
+		0xf9,
+		0xff,
+		0xff,
+		0xff, /* code: -7 */
+		3,
+		0,
+		0,
+		0, /* message length */
+		'w',
+		'h',
+		'y',
+		0,
+		1,
 	};
 	struct proto_result result = {.error = PM_ETIMEDOUT,
 		.domain = PM_DOMAIN_CURL,
@@ -151,8 +204,38 @@ Test(proto, writes_a_result_as_it_is_documented, .timeout = 10)
 Test(proto, writes_a_packet_as_it_is_documented, .timeout = 10)
 {
 	static const uint8_t want[] = {
-		1, 0, 0, 0, 9, 0, 0, 0, 8, 0, 0, 0, 2, 0, 0, 0, /* HELLO, 9, 8, 2 */
-		1, 0, 0, 0, 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1,
+		1,
+		0,
+		0,
+		0,
+		9,
+		0,
+		0,
+		0,
+		8,
+		0,
+		0,
+		0,
+		2,
+		0,
+		0,
+		0, /* HELLO, 9, 8, 2 */
+		1,
+		0,
+		0,
+		0,
+		0,
+		0,
+		0,
+		0,
+		8,
+		7,
+		6,
+		5,
+		4,
+		3,
+		2,
+		1,
 	};
 	struct proto_life_message m = {.type = PROTO_HELLO,
 		.slot = 9,
@@ -220,14 +303,17 @@ Test(proto, carries_the_biggest_numbers_there_are, .timeout = 10)
 }
 
 /* The header of these bytes is refused, and nothing of it is believed. */
-static void expect_no_head(const void *bytes, size_t len, const char *what, size_t which)
+static void expect_no_head(
+	const void *bytes, size_t len, const char *what, size_t which)
 {
 	struct proto_head head, before;
 	uint8_t *copy = exact(bytes, len);
 	memset(&head, 0x5a, sizeof head);
 	before = head;
-	cr_assert_eq(proto_head_get(&head, copy, len), PM_EINVAL, "%s %zu", what, which);
-	cr_assert_arr_eq((char *)&head, (char *)&before, sizeof head, "%s %zu", what, which);
+	cr_assert_eq(
+		proto_head_get(&head, copy, len), PM_EINVAL, "%s %zu", what, which);
+	cr_assert_arr_eq(
+		(char *)&head, (char *)&before, sizeof head, "%s %zu", what, which);
 	free(copy);
 }
 
@@ -294,7 +380,8 @@ static void expect_no_record(size_t len, size_t from, const char *what, size_t w
 	size_t at = from;
 	memset(&r, 0x5a, sizeof r);
 	before = r;
-	cr_assert_eq(proto_record_get(&r, copy, len, &at), PM_EINVAL, "%s %zu", what, which);
+	cr_assert_eq(
+		proto_record_get(&r, copy, len, &at), PM_EINVAL, "%s %zu", what, which);
 	cr_assert_eq(at, from, "%s %zu: moved", what, which);
 	cr_assert_arr_eq((char *)&r, (char *)&before, sizeof r, "%s %zu", what, which);
 	free(copy);
@@ -316,8 +403,8 @@ Test(proto, refuses_every_record_that_is_cut, .timeout = 10)
 Test(proto, reads_no_record_from_behind_the_end, .timeout = 10)
 {
 	build(PROTO_JOBS, 2);
-	const size_t behind[] = {frame.len, frame.len + 1, frame.len + 1000, SIZE_MAX / 2,
-		SIZE_MAX - PROTO_RECORD_BYTES, SIZE_MAX - 1, SIZE_MAX};
+	const size_t behind[] = {frame.len, frame.len + 1, frame.len + 1000,
+		SIZE_MAX / 2, SIZE_MAX - PROTO_RECORD_BYTES, SIZE_MAX - 1, SIZE_MAX};
 	for (size_t i = 0; i < LENGTH(behind); i++) {
 		expect_no_record(frame.len, behind[i], "at", behind[i]);
 	}
@@ -328,16 +415,16 @@ Test(proto, refuses_pieces_that_do_not_fit, .timeout = 10)
 	static const struct {
 		uint32_t total, offset, length;
 	} wrong[] = {
-		{8, 0, 9},                            /* more than the whole */
+		{8, 0, 9}, /* more than the whole */
 		{8, 1, 8},
 		{8, 8, 1},
-		{8, 9, 0},                            /* behind the whole */
+		{8, 9, 0}, /* behind the whole */
 		{0, 1, 0},
 		{0, 0, 1},
-		{UINT32_MAX, 0, 17},                  /* more than the frame has */
+		{UINT32_MAX, 0, 17}, /* more than the frame has */
 		{UINT32_MAX, 0, UINT32_MAX},
 		{UINT32_MAX, UINT32_MAX - 8, 16},
-		{UINT32_MAX, UINT32_MAX, 1},          /* offset + length is 0 */
+		{UINT32_MAX, UINT32_MAX, 1}, /* offset + length is 0 */
 		{16, UINT32_MAX, 1},
 		{16, UINT32_MAX - 15, 16},
 		{8, 4, UINT32_MAX},
@@ -383,9 +470,11 @@ Test(proto, takes_pieces_that_just_fit, .timeout = 10)
 		put32(head + 12, right[i].total);
 		put32(head + 16, right[i].offset);
 		put32(head + 20, right[i].length);
-		cr_assert_eq(proto_record_get(&r, frame.data, frame.len, &at), 0, "%zu", i);
+		cr_assert_eq(
+			proto_record_get(&r, frame.data, frame.len, &at), 0, "%zu", i);
 		cr_assert_eq(r.offset, right[i].offset);
-		cr_assert_eq(at, PROTO_HEAD_BYTES + PROTO_RECORD_BYTES + right[i].length);
+		cr_assert_eq(
+			at, PROTO_HEAD_BYTES + PROTO_RECORD_BYTES + right[i].length);
 	}
 }
 
@@ -477,14 +566,16 @@ Test(proto, cuts_a_message_that_is_too_long, .timeout = 10)
 		r.message_len = lens[i];
 		buf_clear(&frame);
 		cr_assert_eq(proto_result_put(&frame, &r), 0);
-		cr_assert_eq(proto_result_get(&got, (uint8_t *)frame.data, frame.len), 0);
+		cr_assert_eq(
+			proto_result_get(&got, (uint8_t *)frame.data, frame.len), 0);
 		cr_assert_eq(got.message_len, PROTO_MESSAGE_MAX);
 		cr_assert_eq(got.len, 5);
 		cr_assert_arr_eq(got.bytes, "bytes", 5);
 	}
 }
 
-static void expect_no_result(const void *bytes, size_t len, const char *what, size_t which)
+static void expect_no_result(
+	const void *bytes, size_t len, const char *what, size_t which)
 {
 	struct proto_result r, before;
 	uint8_t *copy = exact(bytes, len);
@@ -499,8 +590,8 @@ static void expect_no_result(const void *bytes, size_t len, const char *what, si
 
 Test(proto, refuses_results_that_make_no_sense, .timeout = 10)
 {
-	static const uint32_t lens[] = {6, 1001, 0x7fffffff, 0x80000000, UINT32_MAX - 16,
-		UINT32_MAX};
+	static const uint32_t lens[] = {
+		6, 1001, 0x7fffffff, 0x80000000, UINT32_MAX - 16, UINT32_MAX};
 	struct proto_result r = {.message = "hello", .message_len = 5};
 	cr_assert_eq(proto_result_put(&frame, &r), 0);
 	for (size_t len = 0; len < frame.len; len++) {
@@ -524,7 +615,8 @@ Test(proto, refuses_a_message_over_the_limit_though_it_is_there, .timeout = 10)
 	put32(payload + 12, PROTO_MESSAGE_MAX);
 	cr_assert_eq(proto_result_get(&r, payload, sizeof payload), 0);
 	put32(payload + 12, PROTO_MESSAGE_MAX + 1);
-	expect_no_result(payload, sizeof payload, "message length", PROTO_MESSAGE_MAX + 1);
+	expect_no_result(
+		payload, sizeof payload, "message length", PROTO_MESSAGE_MAX + 1);
 }
 
 Test(proto, has_no_memory_for_lengths_that_overflow, .timeout = 10)
@@ -552,7 +644,8 @@ static const struct {
 	{PROTO_ACK, "ACK", 0, 0},
 };
 
-static void fill_message(struct proto_life_message *m, enum proto_life type, uint32_t ct)
+static void fill_message(
+	struct proto_life_message *m, enum proto_life type, uint32_t ct)
 {
 	*m = (struct proto_life_message){
 		.type = type, .slot = 77, .generation = UINT32_MAX, .count = ct};
@@ -568,7 +661,8 @@ static void expect_same_message(enum proto_life type, uint32_t ct)
 	fill_message(&m, type, ct);
 	size_t len = proto_life_put(packet, &m);
 	uint8_t *copy = exact(packet, len);
-	cr_assert_eq(proto_life_get(&got, copy, len), 0, "%s %u", proto_life_name(type), ct);
+	cr_assert_eq(
+		proto_life_get(&got, copy, len), 0, "%s %u", proto_life_name(type), ct);
 	cr_assert_eq(got.type, type);
 	cr_assert_eq(got.slot, 77);
 	cr_assert_eq(got.generation, UINT32_MAX);
@@ -586,7 +680,8 @@ Test(proto, reads_the_lifeline_messages_it_wrote, .timeout = 10)
 	}
 }
 
-static void expect_no_message(const void *packet, size_t len, const char *what, size_t which)
+static void expect_no_message(
+	const void *packet, size_t len, const char *what, size_t which)
 {
 	static struct proto_life_message m, before;
 	uint8_t *copy = exact(packet, len);
@@ -625,7 +720,8 @@ Test(proto, refuses_lifeline_packets_that_are_cut_or_too_long, .timeout = 10)
 			expect_no_message(packet, cut, messages[i].name, cut);
 		}
 		for (size_t extra = 1; extra <= 8; extra++) {
-			expect_no_message(packet, len + extra, messages[i].name, len + extra);
+			expect_no_message(
+				packet, len + extra, messages[i].name, len + extra);
 		}
 	}
 }
@@ -662,8 +758,8 @@ Test(proto, names_lifeline_messages, .timeout = 10)
 
 Test(proto, tells_why_a_worker_ended_itself, .timeout = 10)
 {
-	static const int codes[] = {PROTO_EXIT_ORPHAN, PROTO_EXIT_BOOT, PROTO_EXIT_PROTO,
-		PROTO_EXIT_NANOMSG, PROTO_EXIT_MEMORY};
+	static const int codes[] = {PROTO_EXIT_ORPHAN, PROTO_EXIT_BOOT,
+		PROTO_EXIT_PROTO, PROTO_EXIT_NANOMSG, PROTO_EXIT_MEMORY};
 	for (int code = -1; code < 300; code++) {
 		bool known = false;
 		for (size_t i = 0; i < LENGTH(codes); i++) {
@@ -672,7 +768,8 @@ Test(proto, tells_why_a_worker_ended_itself, .timeout = 10)
 		cr_assert_eq(proto_exit_text(code) != NULL, known, "%d", code);
 	}
 	for (size_t i = 1; i < LENGTH(codes); i++) {
-		cr_assert_str_neq(proto_exit_text(codes[i]), proto_exit_text(codes[i - 1]));
+		cr_assert_str_neq(
+			proto_exit_text(codes[i]), proto_exit_text(codes[i - 1]));
 	}
 }
 
@@ -700,7 +797,8 @@ static void read_payload(const uint8_t *bytes, size_t len)
 	}
 	if (proto_result_get(&result, copy, len) == 0) {
 		cr_assert_leq(result.message_len, PROTO_MESSAGE_MAX);
-		cr_assert_eq(result.message_len + result.len, len - PROTO_RESULT_HEAD_BYTES);
+		cr_assert_eq(
+			result.message_len + result.len, len - PROTO_RESULT_HEAD_BYTES);
 		cr_assert_leq(result.error, 0);
 		touch(result.message, result.message_len);
 		touch(result.bytes, result.len);
@@ -776,15 +874,16 @@ static void mutate(uint64_t *seed)
 	for (size_t n = 1 + dice_below(seed, 4); n > 0; n--) {
 		size_t at = 4 + dice_below(seed, frame.len - 4);
 		frame.data[at] = dice_below(seed, 2)
-			? (char)dice(seed)
-			: (char)edges[dice_below(seed, sizeof edges)];
+					 ? (char)dice(seed)
+					 : (char)edges[dice_below(seed, sizeof edges)];
 	}
 	if (dice_below(seed, 4) == 0) {
 		frame.len = dice_below(seed, frame.len + 1);
 	}
 	if (frame.len >= PROTO_HEAD_BYTES && dice_below(seed, 2)) {
 		put32((uint8_t *)frame.data + 4, 1 | PROTO_RESULTS << 16);
-		put32((uint8_t *)frame.data + 44, (uint32_t)(frame.len - PROTO_HEAD_BYTES));
+		put32((uint8_t *)frame.data + 44,
+			(uint32_t)(frame.len - PROTO_HEAD_BYTES));
 	}
 }
 

@@ -14,7 +14,8 @@ Test(respawn, replaces_a_worker_that_was_ready_at_once, .timeout = 10)
 
 Test(respawn, doubles_the_delay_with_every_failed_start, .timeout = 10)
 {
-	static const unsigned delays_ms[] = {0, 100, 200, 400, 800, 1600, 3200, 5000, 5000};
+	static const unsigned delays_ms[] = {
+		0, 100, 200, 400, 800, 1600, 3200, 5000, 5000};
 	for (unsigned i = 0; i < sizeof delays_ms / sizeof *delays_ms; i++) {
 		cr_assert_eq(respawn_delay_ms(i), delays_ms[i], "%u: %u", i,
 			respawn_delay_ms(i));

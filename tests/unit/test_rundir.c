@@ -54,7 +54,8 @@ static void make_old(const char *path)
 {
 	struct timespec times[2] = {{.tv_sec = time(NULL) - OLD_S}};
 	times[1] = times[0];
-	cr_assert_eq(utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW), 0, "%s", path);
+	cr_assert_eq(
+		utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW), 0, "%s", path);
 }
 
 /* A name as pools of this user have it. */
@@ -112,7 +113,8 @@ Test(rundir, is_another_one_each_time, .timeout = 10)
 Test(rundir, leaves_room_for_the_names_of_sockets, .timeout = 10)
 {
 	char longest[64];
-	int len = snprintf(longest, sizeof longest, "/j-%d-%u", PM_WORKERS_MAX, UINT_MAX);
+	int len =
+		snprintf(longest, sizeof longest, "/j-%d-%u", PM_WORKERS_MAX, UINT_MAX);
 	cr_assert_leq(len, RUNDIR_NAME_MAX);
 	cr_assert_eq(rundir_open(&r, scratch), 0);
 	cr_assert_leq(strlen(r.path) + (size_t)len, WIRE_PATH_MAX);
@@ -187,7 +189,8 @@ static size_t longest_parent(void)
 
 Test(rundir, takes_the_longest_parent, .timeout = 10)
 {
-	cr_assert_eq(rundir_open(&r, parent_of(longest_parent())), 0, "%s", pm_last_error());
+	cr_assert_eq(
+		rundir_open(&r, parent_of(longest_parent())), 0, "%s", pm_last_error());
 	cr_assert_eq(strlen(r.path), RUNDIR_PATH_MAX);
 	cr_assert(exists(r.path));
 }
@@ -307,7 +310,8 @@ Test(rundir, closes_twice_without_harm, .timeout = 10)
 {
 	cr_assert_eq(rundir_open(&r, scratch), 0);
 	rundir_close(&r);
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* may get the lock's number */
+	int fd =
+		open("/dev/null", O_RDONLY | O_CLOEXEC); /* may get the lock's number */
 	rundir_close(&r);
 	cr_assert_neq(fcntl(fd, F_GETFD), -1);
 	close(fd);
@@ -404,7 +408,8 @@ Test(rundir, keeps_what_is_young, .timeout = 10)
 Test(rundir, keeps_what_has_another_name, .timeout = 10)
 {
 	char other[64];
-	snprintf(other, sizeof other, "poolmap-%lu-AAAAAA", (unsigned long)geteuid() + 1);
+	snprintf(other, sizeof other, "poolmap-%lu-AAAAAA",
+		(unsigned long)geteuid() + 1);
 	expect_swept(false, leave(other, true));
 	expect_swept(false, leave("poolmap-test-AAAAAA", true));
 	expect_swept(false, leave("poolmap", true));

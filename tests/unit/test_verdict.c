@@ -14,7 +14,8 @@ static struct job job;
 static void expect(bool running, bool alone, enum verdict want)
 {
 	enum verdict got = verdict_on_loss(&job, running, alone);
-	cr_assert_eq(got, want, "deaths %u, alone %u: %d", job.deaths, job.lone_deaths, got);
+	cr_assert_eq(
+		got, want, "deaths %u, alone %u: %d", job.deaths, job.lone_deaths, got);
 }
 
 Test(verdict, learns_nothing_about_a_job_in_line, .timeout = 10)
@@ -158,7 +159,8 @@ static void play(int ct, int poison_ct, int concurrency, uint64_t seed)
 		}
 		run(these, got);
 	}
-	cr_assert_fail("%d jobs, %d poison, %d at once: no end", ct, poison_ct, concurrency);
+	cr_assert_fail(
+		"%d jobs, %d poison, %d at once: no end", ct, poison_ct, concurrency);
 }
 
 Test(verdict, fails_all_poison_and_no_innocent, .timeout = 60)

@@ -161,7 +161,8 @@ Test(wire, says_again_when_nothing_has_come, .timeout = 60)
 
 Test(wire, says_again_when_nobody_listens, .timeout = 60)
 {
-	cr_assert_eq(wire_dial(&push, WIRE_PUSH, path), 0, "it goes on in the background");
+	cr_assert_eq(
+		wire_dial(&push, WIRE_PUSH, path), 0, "it goes on in the background");
 	cr_assert_eq(wire_send(&push, "x", 1), WIRE_AGAIN);
 	cr_assert_not(is_ready(&push, 0));
 }
@@ -258,14 +259,18 @@ Test(wire, takes_a_path_of_107_bytes, .timeout = 60)
 
 Test(wire, refuses_a_path_that_is_too_long, .timeout = 60)
 {
-	static const size_t lens[] = {WIRE_PATH_MAX + 1, 120, 121, 127, 128, 129, 500, 5000};
+	static const size_t lens[] = {
+		WIRE_PATH_MAX + 1, 120, 121, 127, 128, 129, 500, 5000};
 	for (size_t i = 0; i < LENGTH(lens); i++) {
 		const char *far = long_path(lens[i]);
-		cr_assert_eq(wire_listen(&pull, WIRE_PULL, far), PM_EINVAL, "%zu", lens[i]);
+		cr_assert_eq(
+			wire_listen(&pull, WIRE_PULL, far), PM_EINVAL, "%zu", lens[i]);
 		cr_assert_eq(pull.socket, -1);
-		cr_assert_eq(wire_dial(&push, WIRE_PUSH, far), PM_EINVAL, "%zu", lens[i]);
+		cr_assert_eq(
+			wire_dial(&push, WIRE_PUSH, far), PM_EINVAL, "%zu", lens[i]);
 		cr_assert_eq(push.socket, -1);
-		cr_assert_not_null(strstr(pm_last_error(), "107"), "%s", pm_last_error());
+		cr_assert_not_null(
+			strstr(pm_last_error(), "107"), "%s", pm_last_error());
 	}
 }
 
@@ -341,7 +346,8 @@ Test(wire, frees_what_it_opened, .timeout = 120)
 	snprintf(path, sizeof path, "%s/missing/s", scratch);
 	for (int i = 0; i < 600; i++) {
 		cr_assert_eq(wire_listen(&pull, WIRE_PULL, path), PM_ESYSTEM);
-		cr_assert_not_null(strstr(pm_last_error(), path), "%s", pm_last_error());
+		cr_assert_not_null(
+			strstr(pm_last_error(), path), "%s", pm_last_error());
 	}
 }
 
