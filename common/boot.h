@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * boot - what a worker inherits: one struct and one descriptor.
+ * boot - what a worker inherits: one struct and two descriptors, the lifeline
+ * and the black box.
  *
  * The master fills it, the forkserver hands it to the child that it forks, and
  * worker/ alone knows what to do with it.  The three are images of one program,
@@ -25,7 +26,7 @@ struct boot {
 };
 
 /* Be a worker until the end; called once, in a fresh child of the forkserver. */
-_Noreturn void worker_main(const struct boot *boot, int lifeline);
+_Noreturn void worker_main(const struct boot *boot, int lifeline, int blackbox);
 
 /* Give a child of fork() a clean slate: default signal handlers, none blocked,
  * those of a terminal ignored, and no descriptor over 2 but `keep` (ct of

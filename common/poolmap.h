@@ -48,8 +48,8 @@ extern "C" {
 #define PM_WORKERS_MAX 500        /* nanomsg allows 512 sockets a process */
 #define PM_CONCURRENCY_MAX 100000 /* tasks running at once in one pool */
 #define PM_BYTES_MAX (1u << 30)   /* argument or result of one job */
-#define PM_MESSAGE_MAX 1000         /* bytes of an error message */
-#define PM_POOLS_MAX 64             /* open at once in one process */
+#define PM_MESSAGE_MAX 1000       /* bytes of an error message */
+#define PM_POOLS_MAX 64           /* open at once in one process */
 #define PM_WINDOW_MAX (1u << 24)  /* jobs between oldest and newest open one */
 
 /* ------------------------------------------------------------------ errors */
@@ -176,8 +176,8 @@ PM_API int pm_forkserver_start(void) PM_MUSTCHECK;
  * each failed start.
  *
  * Errors: PM_EINVAL (an option is out of range), PM_ELIMIT (RLIMIT_NOFILE too
- * low for the concurrency, or PM_POOLS_MAX pools open already), PM_EWORKERS (no worker would start), and those of
- * pm_forkserver_start(). */
+ * low for the concurrency, or PM_POOLS_MAX pools open already), PM_EWORKERS (no worker
+ * would start), and those of pm_forkserver_start(). */
 PM_API int pm_pool_open(
 	pm_pool **pool, const struct pm_pool_options *options) PM_MUSTCHECK;
 
@@ -288,8 +288,8 @@ PM_API void pm_pool_cancel(pm_pool *pool);
 PM_API int pm_return(pm_task *task, const void *bytes, size_t len);
 
 /* Fail the job with PM_EFAILED, a number of the task's own and a message, cut
- * between characters to PM_MESSAGE_MAX bytes.  Returns PM_EFAILED, so that a task can end with
- * `return pm_fail(task, 7, "no price in %s", url);`. */
+ * between characters to PM_MESSAGE_MAX bytes.  Returns PM_EFAILED, so that a task can
+ * end with `return pm_fail(task, 7, "no price in %s", url);`. */
 PM_API int pm_fail(pm_task *task, int code, const char *fmt, ...) PM_PRINTF(3, 4);
 
 /* Wait.  Returns 0, or PM_ECANCELLED when the job was cancelled meanwhile: the

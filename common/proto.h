@@ -47,7 +47,7 @@ enum {
 	PROTO_JOB_HEAD_BYTES = 16,
 	PROTO_RESULT_HEAD_BYTES = 16,
 	PROTO_MESSAGE_MAX = PM_MESSAGE_MAX,
-	PROTO_CANCEL_MAX = 512,   /* job ids in one CANCEL */
+	PROTO_CANCEL_MAX = 512, /* job ids in one CANCEL */
 };
 
 #define PROTO_MAGIC 0x31464d50u /* "PMF1" */

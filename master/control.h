@@ -7,7 +7,7 @@
  * SOCK_SEQPACKET, with at most one descriptor.
  *
  *   the door (one per process)       ATTACH + pool's control socket, END ->
- *   control socket (one per pool)    SPAWN + lifeline, KILL ->
+ *   control socket (one per pool)    BLACKBOX, SPAWN + lifeline, KILL ->
  *                                    <- SPAWNED, EXITED
  */
 #ifndef MASTER_CONTROL_H
@@ -21,6 +21,7 @@
 
 enum control_type {
 	CONTROL_ATTACH = 1, /* a new pool: its control socket, its runtime directory */
+	CONTROL_BLACKBOX,   /* of the worker that is spawned next */
 	CONTROL_SPAWN,      /* fork a worker: boot, its end of the lifeline */
 	CONTROL_END,        /* the host process ends: so shall you */
 	CONTROL_KILL,       /* SIGKILL to slot, generation */

@@ -14,7 +14,7 @@
 static bool has_credit(struct slot *s, uint64_t now_us)
 {
 	return s->state == SLOT_READY && !s->quarantine && !s->outbox.waiting_bytes &&
-		s->held.ct < credit_window(&s->credit, now_us);
+	       s->held.ct < credit_window(&s->credit, now_us);
 }
 
 /* Does `a` hold less than `b`, for the tasks that it can run at once?  Not "has
@@ -22,7 +22,8 @@ static bool has_credit(struct slot *s, uint64_t now_us)
  * the larger window would wait there while another worker has nothing to do. */
 static bool less_loaded(const struct slot *a, const struct slot *b)
 {
-	return (uint64_t)a->held.ct * b->concurrency < (uint64_t)b->held.ct * a->concurrency;
+	return (uint64_t)a->held.ct * b->concurrency <
+	       (uint64_t)b->held.ct * a->concurrency;
 }
 
 static struct slot *pick(struct pm_pool *pool)
@@ -42,6 +43,7 @@ static struct slot *pick(struct pm_pool *pool)
 static void send_job(struct pm_pool *pool, struct job *job, struct slot *s)
 {
 	ledger_send(job, &s->held, s);
+	job->ordinal = s->sent_ct++;
 	struct proto_job payload = {.task = (uint64_t)(uintptr_t)job->task,
 		.queued_at_us = job->queued_at_us,
 		.arg = job->arg,

@@ -34,7 +34,7 @@ static struct {
 	pid_t host; /* process that the door belongs to; 0: not started */
 	pid_t pid;  /* of the forkserver */
 	int door;
-	int pool_ct; /* attached now */
+	int pool_ct;                           /* attached now */
 	struct segment segments[SEGMENTS_MAX]; /* executable, at the start */
 	size_t segment_ct;
 } server = {.mutex = PTHREAD_MUTEX_INITIALIZER, .door = -1};
@@ -170,7 +170,8 @@ static int count_pool(void)
 		server.pool_ct++;
 	} else {
 		err = error_note(PM_ELIMIT,
-			"%d pools are open in this process: close one first", PM_POOLS_MAX);
+			"%d pools are open in this process: close one first",
+			PM_POOLS_MAX);
 	}
 	pthread_mutex_unlock(&server.mutex);
 	return err;

@@ -9,6 +9,7 @@
  * respawn.c's business.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,11 +28,12 @@
 
 enum {
 	CLIENTS_MAX = PM_POOLS_MAX,
-	RETRY_MS = 20,    /* a pool's control socket is full: try again */
+	RETRY_MS = 20, /* a pool's control socket is full: try again */
 };
 
 struct client {
-	int socket; /* -1: free */
+	int socket;   /* -1: free */
+	int blackbox; /* for the next worker; -1: none came */
 	char rundir[RUNDIR_PATH_MAX + 1];
 };
 
@@ -66,14 +68,16 @@ static struct child *find(struct client *client, uint32_t slot, uint32_t generat
 	return NULL;
 }
 
-static _Noreturn void be_worker(const struct boot *boot, int lifeline, pid_t parent)
+static _Noreturn void be_worker(
+	const struct boot *boot, int lifeline, int blackbox, pid_t parent)
 {
-	boot_clean(&lifeline, 1);
+	int keep[] = {lifeline, blackbox};
+	boot_clean(keep, 2);
 	boot_tie_to(parent);
 	char name[16];
 	snprintf(name, sizeof name, "poolmap-%u", boot->route.slot);
 	prctl(PR_SET_NAME, name);
-	worker_main(boot, lifeline);
+	worker_main(boot, lifeline, blackbox);
 }
 
 static void tell(struct client *client, enum control_type type, const struct boot *boot,
@@ -95,7 +99,7 @@ static void spawn(struct client *client, const struct boot *boot, int lifeline)
 	pid_t parent = getpid();
 	pid_t pid = child ? fork() : -1;
 	if (pid == 0) {
-		be_worker(boot, lifeline, parent);
+		be_worker(boot, lifeline, client->blackbox, parent);
 	}
 	if (pid < 0) {
 		tell(client, CONTROL_SPAWNED, boot, 0, child ? errno : ENOMEM);
@@ -165,6 +169,7 @@ static void attach(const struct control_request *request, int socket)
 		struct client *c = &self.clients[i];
 		if (c->socket < 0) {
 			c->socket = socket;
+			c->blackbox = -1;
 			memcpy(c->rundir, request->rundir, sizeof c->rundir);
 			c->rundir[RUNDIR_PATH_MAX] = '\0';
 			return;
@@ -173,6 +178,14 @@ static void attach(const struct control_request *request, int socket)
 	if (socket >= 0) {
 		close(socket); /* the pool sees the end of file */
 	}
+}
+
+static void keep_blackbox(struct client *client, int blackbox)
+{
+	if (client->blackbox >= 0) {
+		close(client->blackbox);
+	}
+	client->blackbox = blackbox;
 }
 
 /* The pool is gone: so are its workers, now, and its directory. */
@@ -188,6 +201,7 @@ static void detach(struct client *client)
 	}
 	close(client->socket);
 	client->socket = -1;
+	keep_blackbox(client, -1);
 	if (client->rundir[0]) {
 		rundir_remove(client->rundir);
 	}
@@ -205,8 +219,16 @@ static void serve(struct client *client)
 		detach(client);
 		return;
 	}
-	if (request.type == CONTROL_SPAWN && fd >= 0) {
+	if (request.type == CONTROL_BLACKBOX) {
+		keep_blackbox(client, fd);
+		return;
+	}
+	if (request.type == CONTROL_SPAWN && (fd < 0 || client->blackbox < 0)) {
+		/* No room for a descriptor: the kernel drops it in silence. */
+		tell(client, CONTROL_SPAWNED, &request.boot, 0, EMFILE);
+	} else if (request.type == CONTROL_SPAWN) {
 		spawn(client, &request.boot, fd);
+		keep_blackbox(client, -1);
 	} else if (request.type == CONTROL_KILL) {
 		struct child *c = find(
 			client, request.boot.route.slot, request.boot.route.generation);
@@ -219,8 +241,25 @@ static void serve(struct client *client)
 	}
 }
 
+/* Pools that the host was opening when it died: their directories are left to
+ * us. */
+static void attach_waiting(void)
+{
+	struct control_request request;
+	int fd = -1;
+	(void)fcntl(self.door, F_SETFL, O_NONBLOCK);
+	while (control_receive(self.door, &request, sizeof request, &fd) == 0) {
+		if (request.type == CONTROL_ATTACH) {
+			attach(&request, fd);
+		} else if (fd >= 0) {
+			close(fd);
+		}
+	}
+}
+
 static _Noreturn void end(void)
 {
+	attach_waiting();
 	for (int i = 0; i < CLIENTS_MAX; i++) {
 		if (self.clients[i].socket >= 0) {
 			detach(&self.clients[i]);
@@ -266,8 +305,11 @@ static void init(int door, pid_t host)
 	for (int i = 0; i < CLIENTS_MAX; i++) {
 		self.clients[i].socket = -1;
 	}
-	if (self.signal_fd < 0 || getppid() != host) {
+	if (self.signal_fd < 0) {
 		_exit(1);
+	}
+	if (getppid() != host) {
+		end(); /* it is dead already */
 	}
 }
 

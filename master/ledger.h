@@ -42,7 +42,9 @@ struct job {
 	struct list_node link;
 	struct slot *slot;    /* SENT: who holds it; DONE: who did; or NULL */
 	unsigned attempts;    /* times it was sent */
-	unsigned deaths;      /* workers that died while it may have been running */
+	uint64_t ordinal;     /* SENT: its place among those sent to this worker */
+	unsigned blamed;      /* deaths of workers while it was on the CPU */
+	unsigned deaths;      /* deaths while it had begun and none was */
 	unsigned lone_deaths; /* of these, the ones in which it was alone */
 
 	/* result, when DONE; bytes and message are malloc'd, owned by the job */

@@ -4,7 +4,7 @@
  *
  * Runs in: the master.  Called by slot.c when an exit was reported and all that
  * could still be read was read.  The judgement is verdict.c's; this file finds
- * out who may have been running, and carries it out.
+ * out what the worker's black box says of each, and carries it out.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,18 +56,21 @@ static void carry_out(struct slot *s, struct job *job, enum verdict verdict, int
 	}
 }
 
-/* A worker starts its jobs in the order it got them, and results leave `held`:
- * so the first `concurrency` that are left may have been running, and no
- * others.  From the last to the first, so that those that are queued again, each at
- * the front, keep their order. */
+/* From the last to the first, so that those that are queued again, each at the
+ * front, keep their order. */
 void loss_settle(struct slot *s, int status)
 {
-	size_t place = s->held.ct;
-	bool alone = place == 1;
-	while (place > 0) {
-		place--;
+	uint64_t current = s->blackbox ? atomic_load(&s->blackbox->current) : 0;
+	uint64_t begun = s->blackbox ? atomic_load(&s->blackbox->begun) : 0;
+	bool alone = s->held.ct == 1;
+	while (!list_empty(&s->held)) {
 		struct job *job = list_entry(s->held.head.prev, struct job, link);
-		bool running = place < s->concurrency;
-		carry_out(s, job, verdict_on_loss(job, running, alone), status);
+		struct verdict_evidence e = {
+			.begun = job->ordinal < begun,
+			.blamed = current == job->id,
+			.other = current != 0 && current != job->id,
+			.alone = alone,
+		};
+		carry_out(s, job, verdict_on_loss(job, &e), status);
 	}
 }

@@ -204,12 +204,12 @@ static int check(struct pm_pool *pool, pm_task_fn *task)
 		return error_note(
 			PM_ESTATE, "a pool belongs to the thread that opened it");
 	}
+	if (pool->broken) {
+		return error_note(pool->broken, "%s", pool->broken_text);
+	}
 	if (pool->map || pool->in_turn || pool->closing) {
 		return error_note(PM_ESTATE,
 			"a map is in progress on this pool, or it is closing");
-	}
-	if (pool->broken) {
-		return error_note(pool->broken, "%s", pool->broken_text);
 	}
 	if (!forkserver_knows(task)) {
 		return error_note(PM_ETASK,

@@ -25,7 +25,7 @@ enum {
 	WORKER_FILES = 64,     /* descriptors of a worker beside its tasks' */
 	MASTER_FILES = 32,     /* of the master, beside those of its slots */
 	SLOT_FILES = 6,
-	CLOSE_BEATS = 6, /* close(): grace for a worker that does not leave */
+	CLOSE_GRACE_S = 5, /* close(): for a worker that does not leave */
 	STACK_MIN_BYTES = 16 * 1024,
 	STACK_MAX_BYTES = 64 << 20,
 };
@@ -112,7 +112,10 @@ static int check_files(const struct pm_pool_options *o)
 
 void pool_wake(struct pm_pool *pool)
 {
-	event_active(pool->turn_event, EV_TIMEOUT, 0);
+	/* By a timer rather than event_active(): a turn that asks for the next one
+	 * must not keep the loop from its sockets. */
+	struct timeval at_once = {0};
+	evtimer_add(pool->turn_event, &at_once);
 }
 
 static void turn_map(struct pm_pool *pool, struct map *m)
@@ -137,7 +140,7 @@ static void turn_cb(evutil_socket_t fd, short what, void *ctx)
 	pool->now_us = clock_now_us();
 	pool->in_turn = true;
 	(void)gather_read(pool, FRAMES_PER_TURN); /* the rest stays readable */
-	if (pool->map && !pool->broken) {
+	if (pool->map && !pool->map->ended && !pool->broken) {
 		turn_map(pool, pool->map);
 	} else {
 		dispatch_run(pool);
@@ -214,7 +217,6 @@ static void on_forkserver_gone(struct pm_pool *pool)
 	for (unsigned i = 0; i < pool->slot_ct; i++) {
 		struct slot *s = &pool->slots[i];
 		if (s->state != SLOT_EMPTY && s->state != SLOT_GONE) {
-			pool->closing = true; /* nothing is replaced any more */
 			slot_exited(s, SIGKILL);
 		}
 	}
@@ -265,8 +267,8 @@ static int open_base(struct pm_pool *pool)
 static int open_events(struct pm_pool *pool)
 {
 	struct event_base *base = pool->base;
-	struct timeval beat = {.tv_sec = SLOT_BEAT_MS / 1000};
-	pool->turn_event = event_new(base, -1, 0, turn_cb, pool);
+	struct timeval beat = {.tv_usec = SLOT_BEAT_MS * 1000};
+	pool->turn_event = evtimer_new(base, turn_cb, pool);
 	pool->results_event = event_new(
 		base, pool->results.ready_fd, EV_READ | EV_PERSIST, results_cb, pool);
 	pool->control_event =
@@ -281,14 +283,21 @@ static int open_events(struct pm_pool *pool)
 	return 0;
 }
 
+/* The forkserver removes the directory when we cannot. */
+static int announce(void *ctx, const char *path)
+{
+	struct pm_pool *pool = ctx;
+	if (pool->control >= 0) {
+		forkserver_detach(pool->control); /* of one that could not be made */
+		pool->control = -1;
+	}
+	return forkserver_attach(path, &pool->control);
+}
+
 static int open_sockets(struct pm_pool *pool)
 {
 	char path[WIRE_PATH_MAX + 1];
-	int err = rundir_open(&pool->rundir, pool->options.runtime_dir);
-	if (err) {
-		return err;
-	}
-	err = forkserver_attach(pool->rundir.path, &pool->control);
+	int err = rundir_open(&pool->rundir, pool->options.runtime_dir, announce, pool);
 	if (err) {
 		return err;
 	}
@@ -414,22 +423,27 @@ static void doom_all(struct pm_pool *pool)
 	}
 }
 
-/* Grace is over: whatever has not left is killed. */
+/* Grace is over: whatever has not left is killed.  The second time there is no
+ * answer from the forkserver: closing its socket has to do. */
 static void deadline_cb(evutil_socket_t fd, short what, void *ctx)
 {
+	struct pm_pool *pool = ctx;
 	(void)fd;
 	(void)what;
-	doom_all(ctx);
+	pool->deadlines++;
+	doom_all(pool);
 }
 
 static void wait_until_gone(struct pm_pool *pool)
 {
-	struct timeval grace = {.tv_sec = CLOSE_BEATS * SLOT_BEAT_MS / 1000};
-	struct event *deadline = evtimer_new(pool->base, deadline_cb, pool);
-	if (!deadline || evtimer_add(deadline, &grace) < 0) {
+	struct timeval grace = {.tv_sec = CLOSE_GRACE_S};
+	struct event *deadline =
+		event_new(pool->base, -1, EV_PERSIST, deadline_cb, pool);
+	if (!deadline || event_add(deadline, &grace) < 0) {
 		doom_all(pool);
 	}
-	while (!all_gone(pool) && event_base_loop(pool->base, EVLOOP_ONCE) >= 0) {
+	while (!all_gone(pool) && pool->deadlines < 2 &&
+		event_base_loop(pool->base, EVLOOP_ONCE) >= 0) {
 	}
 	free_event(&deadline);
 }

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "common/blackbox.h"
 #include "common/inbox.h"
 #include "common/outbox.h"
 #include "common/poolmap.h"
@@ -63,8 +64,9 @@ struct slot {
 	bool quarantine;     /* takes one suspect at a time, nothing else */
 	bool said_bye;
 	uint64_t bye_sequence; /* last frame it says it has sent */
-	unsigned silent_beats; /* heartbeats of ours without one of its own */
+	unsigned silent_beats; /* of ours, without one of its own; LOST: since then */
 	struct list held;      /* jobs sent to it, in that order */
+	uint64_t sent_ct;      /* jobs sent to this generation */
 	struct credit credit;
 
 	/* links */
@@ -75,7 +77,8 @@ struct slot {
 	struct event *jobs_event; /* the wire takes frames again; on demand */
 	struct outbox outbox;
 	struct inbox inbox;
-	struct event *respawn_timer;
+	struct blackbox *blackbox; /* how far it has got; NULL: none yet */
+	struct event *timer;       /* EMPTY: until the next start; STARTING: its end */
 };
 
 enum source_state { SOURCE_OPEN, SOURCE_WAITING, SOURCE_ENDED };
@@ -89,8 +92,8 @@ struct map {
 	enum source_state source;
 	bool sink_waits;
 	bool ended;
-	bool cancelled;   /* pm_pool_cancel() was called */
-	bool aborted;     /* ended before its time: its jobs are forgotten */
+	bool cancelled; /* pm_pool_cancel() was called */
+	bool aborted;   /* ended before its time: its jobs are forgotten */
 	int error;
 	uint64_t pulled, delivered;     /* jobs */
 	uint64_t open_bytes;            /* arguments and results of jobs between them */
@@ -110,6 +113,7 @@ struct pm_pool {
 	struct ledger ledger;
 	struct map *map; /* in progress; NULL: none */
 	bool closing;
+	unsigned deadlines; /* passed since; see pool.c */
 	bool in_turn;
 	int broken; /* 0, or why no worker can be had any more */
 	char broken_text[256];
@@ -133,7 +137,7 @@ struct pm_pool {
 /* ---------------------------------------------------------------- slot.c
  * The life of one worker: birth, heartbeat, death, burial. */
 
-enum { SLOT_BEAT_MS = 1000 };
+enum { SLOT_BEAT_MS = 500 };
 
 int slot_init(
 	struct slot *s, struct pm_pool *pool, unsigned number, unsigned concurrency);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -94,24 +95,51 @@ static int lock(struct rundir *r)
 	return 0;
 }
 
-static int make_below(struct rundir *r, const char *parent)
+/* 64 random bits: nobody guesses the name, and no two pools draw the same. */
+static int choose_path(struct rundir *r, const char *parent)
 {
-	int len = snprintf(r->path, sizeof r->path, "%s/" NAME_FORMAT "XXXXXX", parent,
-		(unsigned long)geteuid());
-	if (parent[0] != '/' || len < 0 || (size_t)len >= sizeof r->path) {
-		r->path[0] = '\0'; /* it may be cut off to the name of another directory */
-		return error_note(PM_ESYSTEM,
-			"cannot use %s as runtime directory: its path is %s", parent,
-			parent[0] == '/' ? "too long" : "relative");
+	uint64_t random;
+	if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
+		return error_note_errno(PM_ESYSTEM, "no random bytes");
 	}
-	if (!mkdtemp(r->path)) {
-		r->path[0] = '\0'; /* not ours to remove */
-		return error_note_errno(
-			PM_ESYSTEM, "cannot make a directory in %s", parent);
+	int len = snprintf(r->path, sizeof r->path, "%s/" NAME_FORMAT "%016llx", parent,
+		(unsigned long)geteuid(), (unsigned long long)random);
+	if (parent[0] == '/' && len > 0 && (size_t)len < sizeof r->path) {
+		return 0;
 	}
-	int err = lock(r);
+	return error_note(PM_ESYSTEM,
+		"cannot use %s as runtime directory: its path is %s", parent,
+		parent[0] == '/' ? "too long" : "relative");
+}
+
+static int make(struct rundir *r, rundir_announce_fn *announce, void *ctx)
+{
+	int err = announce ? announce(ctx, r->path) : 0;
 	if (err) {
-		rundir_close(r);
+		return err;
+	}
+	if (mkdir(r->path, 0700) < 0) {
+		return error_note_errno(
+			PM_ESYSTEM, "cannot make the directory %s", r->path);
+	}
+	err = lock(r);
+	if (err) {
+		rundir_remove(r->path);
+	}
+	return err;
+}
+
+static int make_below(
+	struct rundir *r, const char *parent, rundir_announce_fn *announce, void *ctx)
+{
+	sweep(parent);
+	int err = choose_path(r, parent);
+	if (!err) {
+		err = make(r, announce, ctx);
+	}
+	if (err) {
+		r->path[0] =
+			'\0'; /* not ours to remove, or cut off: it may name another */
 	}
 	return err;
 }
@@ -124,21 +152,20 @@ static bool is_private(const char *path)
 	       !(st.st_mode & 077);
 }
 
-int rundir_open(struct rundir *r, const char *parent)
+int rundir_open(
+	struct rundir *r, const char *parent, rundir_announce_fn *announce, void *ctx)
 {
 	*r = (struct rundir){.lock_fd = -1};
 	const char *xdg = getenv("XDG_RUNTIME_DIR");
 	const char *candidates[] = {
 		xdg && is_private(xdg) ? xdg : NULL, getenv("TMPDIR"), "/tmp"};
 	if (parent) {
-		sweep(parent);
-		return make_below(r, parent);
+		return make_below(r, parent, announce, ctx);
 	}
 	int err = PM_ESYSTEM;
 	for (size_t i = 0; i < sizeof candidates / sizeof *candidates && err; i++) {
 		if (candidates[i] && *candidates[i]) {
-			sweep(candidates[i]);
-			err = make_below(r, candidates[i]);
+			err = make_below(r, candidates[i], announce, ctx);
 		}
 	}
 	return err;

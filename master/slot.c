@@ -22,7 +22,10 @@
 
 /* What nanomsg can still hold of a dead worker is one frame and a little;
  * frames of the others come between. */
-enum { LAST_FRAMES = 1024 };
+enum {
+	LAST_FRAMES = 1024,
+	BURIAL_BEATS = 20, /* a killed worker's exit is reported within these */
+};
 
 const char *slot_state_name(enum slot_state state)
 {
@@ -33,11 +36,23 @@ const char *slot_state_name(enum slot_state state)
 
 /* ------------------------------------------------------------------- birth */
 
+static void become_ready(struct slot *s)
+{
+	evtimer_del(s->timer);
+	s->state = SLOT_READY;
+	s->was_ready = true;
+	s->pool->failed_starts = 0;
+}
+
+/* The wire takes frames: for the first time, or again. */
 static void jobs_cb(evutil_socket_t fd, short what, void *ctx)
 {
 	struct slot *s = ctx;
 	(void)fd;
 	(void)what;
+	if (s->state == SLOT_STARTING) {
+		become_ready(s);
+	}
 	slot_flush(s);
 	pool_wake(s->pool); /* there may be credit again */
 }
@@ -101,17 +116,28 @@ static void close_links(struct slot *s)
 		event_free(s->jobs_event);
 		s->jobs_event = NULL;
 	}
+	evtimer_del(s->timer);
+	blackbox_free(s->blackbox);
+	s->blackbox = NULL;
 	outbox_fini(&s->outbox);
 	inbox_fini(&s->inbox);
 	wire_close(&s->jobs);
+}
+
+static void set_timer(struct slot *s, unsigned delay_ms)
+{
+	struct timeval tv = {
+		.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
+	evtimer_add(s->timer, &tv);
 }
 
 /* The way of every end: pause, then start again, or break the pool. */
 static void respawn(struct slot *s, const char *why)
 {
 	struct pm_pool *pool = s->pool;
-	s->state = pool->closing ? SLOT_GONE : SLOT_EMPTY;
-	if (pool->closing) {
+	bool over = pool->closing || pool->broken;
+	s->state = over ? SLOT_GONE : SLOT_EMPTY;
+	if (over) {
 		return;
 	}
 	pool->failed_starts = s->was_ready ? 0 : pool->failed_starts + 1;
@@ -120,15 +146,32 @@ static void respawn(struct slot *s, const char *why)
 			why);
 		return;
 	}
-	unsigned delay_ms = respawn_delay_ms(pool->failed_starts);
-	struct timeval tv = {
-		.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
-	evtimer_add(s->respawn_timer, &tv);
+	set_timer(s, respawn_delay_ms(pool->failed_starts));
+}
+
+/* The black box first, then the worker that will write it.  Closes `lifeline`. */
+static int ask_for_worker(struct slot *s, struct control_request *request, int lifeline)
+{
+	int memory = -1;
+	int err = blackbox_new(&s->blackbox, &memory);
+	if (!err) {
+		request->type = CONTROL_BLACKBOX;
+		err = control_send(s->pool->control, request, sizeof *request, memory);
+		close(memory);
+	}
+	if (!err) {
+		request->type = CONTROL_SPAWN;
+		err = control_send(
+			s->pool->control, request, sizeof *request, lifeline);
+	}
+	close(lifeline);
+	return err == CONTROL_AGAIN ? error_note(PM_ESYSTEM, "the forkserver is busy")
+				    : err;
 }
 
 void slot_start(struct slot *s)
 {
-	struct control_request request = {.type = CONTROL_SPAWN};
+	struct control_request request = {0};
 	int ends[2] = {-1, -1};
 	assert(s->state == SLOT_EMPTY);
 	s->generation++;
@@ -136,13 +179,13 @@ void slot_start(struct slot *s)
 	s->was_ready = false;
 	s->said_bye = false;
 	s->silent_beats = 0;
+	s->sent_ct = 0;
 	s->pid = 0;
 	credit_init(&s->credit, s->concurrency, s->pool->now_us);
 	fill_boot(s, &request.boot);
 	int err = open_links(s, &request.boot, ends);
 	if (!err) {
-		err = control_send(s->pool->control, &request, sizeof request, ends[1]);
-		close(ends[1]);
+		err = ask_for_worker(s, &request, ends[1]);
 	}
 	if (err) {
 		close_links(s);
@@ -150,14 +193,17 @@ void slot_start(struct slot *s)
 		return;
 	}
 	s->state = SLOT_STARTING;
+	set_timer(s, s->pool->options.start_timeout_ms);
 }
 
-static void respawn_cb(evutil_socket_t fd, short what, void *ctx)
+static void timer_cb(evutil_socket_t fd, short what, void *ctx)
 {
 	struct slot *s = ctx;
 	(void)fd;
 	(void)what;
-	if (s->state == SLOT_EMPTY && !s->pool->closing && !s->pool->broken) {
+	if (s->state == SLOT_STARTING) {
+		slot_doom(s, DOOM_START);
+	} else if (s->state == SLOT_EMPTY && !s->pool->closing && !s->pool->broken) {
 		slot_start(s);
 	}
 }
@@ -183,10 +229,7 @@ static void on_hello(struct slot *s, const struct proto_life_message *m)
 		slot_doom(s, DOOM_PROTO);
 		return;
 	}
-	s->state = SLOT_READY;
-	s->was_ready = true;
-	s->pool->failed_starts = 0;
-	pool_wake(s->pool);
+	event_add(s->jobs_event, NULL); /* ready when jobs can be sent, too */
 }
 
 static void on_message(struct slot *s, const struct proto_life_message *m)
@@ -276,19 +319,18 @@ void slot_cancel(struct slot *s, const uint64_t *ids, size_t ct)
 	}
 }
 
+/* Our own beats are the clock: a master that was stopped, or a machine that
+ * slept, has missed its own as well. */
 void slot_beat(struct slot *s)
 {
-	const struct pm_pool_options *o = &s->pool->options;
-	if (s->state == SLOT_EMPTY || s->state == SLOT_GONE || s->state == SLOT_LOST) {
-		return;
-	}
-	/* Our own beats are the clock: a master that was stopped, or a machine
-	 * that slept, has missed its own as well. */
+	unsigned limit_ms = s->pool->options.hang_timeout_ms;
 	s->silent_beats++;
-	unsigned limit_ms =
-		s->state == SLOT_STARTING ? o->start_timeout_ms : o->hang_timeout_ms;
-	if (limit_ms && s->silent_beats > limit_ms / SLOT_BEAT_MS + 1) {
-		slot_doom(s, s->state == SLOT_STARTING ? DOOM_START : DOOM_SILENT);
+	if (s->state == SLOT_READY || s->state == SLOT_DRAINING) {
+		if (limit_ms && s->silent_beats > limit_ms / SLOT_BEAT_MS + 1) {
+			slot_doom(s, DOOM_SILENT);
+		}
+	} else if (s->state == SLOT_LOST && s->silent_beats > BURIAL_BEATS) {
+		pool_break(s->pool, "the forkserver does not answer");
 	}
 }
 
@@ -318,7 +360,7 @@ void slot_drain(struct slot *s)
 	} else if (s->state == SLOT_STARTING) {
 		slot_doom(s, DOOM_STOP);
 	} else if (s->state == SLOT_EMPTY) {
-		evtimer_del(s->respawn_timer);
+		evtimer_del(s->timer);
 		s->state = SLOT_GONE;
 	}
 }
@@ -333,6 +375,7 @@ void slot_doom(struct slot *s, enum slot_doom why)
 	request.boot.route.generation = s->generation;
 	s->doom = why;
 	s->state = SLOT_LOST;
+	s->silent_beats = 0;
 	/* When the forkserver does not answer, its end of file is on the way. */
 	(void)control_send(s->pool->control, &request, sizeof request, -1);
 }
@@ -390,15 +433,15 @@ int slot_init(
 		.jobs = {.socket = -1}};
 	list_init(&s->held);
 	list_init(&s->outbox.waiting);
-	s->respawn_timer = evtimer_new(pool->base, respawn_cb, s);
-	return s->respawn_timer ? 0 : PM_ENOMEM;
+	s->timer = evtimer_new(pool->base, timer_cb, s);
+	return s->timer ? 0 : PM_ENOMEM;
 }
 
 void slot_fini(struct slot *s)
 {
-	if (s->respawn_timer) {
-		event_free(s->respawn_timer);
-		s->respawn_timer = NULL;
+	if (s->timer) {
+		close_links(s);
+		event_free(s->timer);
+		s->timer = NULL;
 	}
-	close_links(s);
 }

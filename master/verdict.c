@@ -4,15 +4,24 @@
  */
 #include "master/verdict.h"
 
-enum verdict verdict_on_loss(struct job *job, bool running, bool alone)
+static void count(struct job *job, const struct verdict_evidence *e)
 {
-	if (!running) {
-		return job->deaths >= VERDICT_DEATHS ? VERDICT_SUSPECT : VERDICT_RERUN;
+	if (e->blamed) {
+		job->blamed++;
+	} else if (!e->other) {
+		job->deaths++;
+		job->lone_deaths += e->alone ? 1 : 0;
 	}
-	job->deaths++;
-	job->lone_deaths += alone ? 1 : 0;
-	if (job->once || job->lone_deaths >= VERDICT_LONE_DEATHS) {
-		return VERDICT_FAIL;
+}
+
+enum verdict verdict_on_loss(struct job *job, const struct verdict_evidence *e)
+{
+	if (e->begun) {
+		count(job, e);
+		if (job->once || job->blamed >= VERDICT_BLAMED ||
+			job->lone_deaths >= VERDICT_LONE_DEATHS) {
+			return VERDICT_FAIL;
+		}
 	}
 	return job->deaths >= VERDICT_DEATHS ? VERDICT_SUSPECT : VERDICT_RERUN;
 }

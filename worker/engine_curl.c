@@ -134,18 +134,19 @@ static struct shard *pick_shard(struct engine *e, uint32_t host_hash)
 	return shard_of(e, home);
 }
 
-static void count_connects(struct transfer *t)
+/* What has failed counts as well: its host's address stays with the CURLM. */
+static void count_connects(struct transfer *t, bool failed)
 {
 	long connects = 0;
 	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
-	t->shard->connects += connects > 0 ? (unsigned)connects : 0;
+	t->shard->connects += connects > 0 ? (unsigned)connects : failed;
 }
 
 /* Out of its shard, and ready for the next request. */
-static void transfer_leave(struct transfer *t)
+static void transfer_leave(struct transfer *t, bool failed)
 {
 	struct shard *s = t->shard;
-	count_connects(t);
+	count_connects(t, failed);
 	shard_remove(t);
 	if (s->draining && list_empty(&s->running)) {
 		reap_soon(t->engine);
@@ -159,7 +160,7 @@ void transfer_finish(struct transfer *t, CURLcode code)
 	engine_done_fn *done = t->done;
 	void *ctx = t->ctx;
 	transfer_build_result(t, code, &result);
-	transfer_leave(t);
+	transfer_leave(t, code != CURLE_OK);
 	done(ctx, &result);
 }
 
@@ -198,7 +199,7 @@ int engine_start(struct engine *e, const struct pm_request *request,
 
 void engine_cancel(struct transfer *t)
 {
-	transfer_leave(t);
+	transfer_leave(t, true);
 }
 
 static CURLSH *open_sessions(void)

@@ -28,11 +28,12 @@
 #include "worker/engine_response.h"
 
 enum {
-	SHARD_TRANSFERS_MAX = 256,  /* that one shard runs at once */
-	SHARD_KEEP_MIN = 16,        /* connections kept, however few transfers run */
-	SHARD_CONNECTS_MAX = 1024,  /* made by one shard before it is replaced */
-	SHARDS_DRAINING_MAX = 8,    /* replaced ones that still run something */
-	KEEP_BYTES_MAX = 4096,      /* of a buffer that stays with an idle handle */
+	SHARD_TRANSFERS_MAX = 256, /* that one shard runs at once */
+	SHARD_KEEP_MIN = 16,       /* connections kept, however few transfers run */
+	SHARD_CONNECTS_MAX =
+		1024,            /* made or tried by one shard before it is replaced */
+	SHARDS_DRAINING_MAX = 8, /* replaced ones that still run something */
+	KEEP_BYTES_MAX = 4096,   /* of a buffer that stays with an idle handle */
 	BODY_RESERVE_MAX = 1 << 20, /* believed of a Content-Length in advance */
 	DNS_CACHE_S = 60,           /* an address is used for */
 };
@@ -44,7 +45,7 @@ struct watch {
 	curl_socket_t fd;
 	struct list_node link; /* in its shard's list, or in the engine's spare one */
 	short what;            /* 0: nothing */
-	bool ours;             /* made by watch_open_socket() */
+	bool established;      /* a connection; watch_close_socket() will come */
 	bool idle;             /* a kept connection that no request uses */
 };
 
@@ -55,9 +56,10 @@ struct shard {
 	struct list running;   /* of struct transfer */
 	struct list watches;   /* of struct watch */
 	struct list_node link; /* in the engine's list of draining shards */
-	unsigned connects;     /* connections made so far */
+	unsigned connects;     /* connections made or tried so far */
 	bool draining;
-	bool broken; /* it cannot go on: its transfers must be failed */
+	bool address_failed; /* of some transfer */
+	bool broken;         /* it cannot go on: its transfers must be failed */
 };
 
 struct engine {
@@ -119,6 +121,7 @@ struct transfer {
 	bool head_open; /* the last header may go on in the next line */
 	int stopped;    /* pm_error for which a callback stopped it */
 	int socket_errno;
+	bool address_failed; /* a connection was refused, perhaps not the last one */
 	struct response *reserve; /* to report with when memory is gone */
 	char error_text[CURL_ERROR_SIZE];
 };

@@ -188,6 +188,7 @@ void transfer_begin_answer(struct transfer *t)
 	t->head_open = false;
 	t->stopped = 0;
 	t->socket_errno = 0;
+	t->address_failed = false;
 	t->error_text[0] = '\0';
 }
 

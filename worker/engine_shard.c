@@ -42,11 +42,33 @@ static void collect(struct shard *s)
 	}
 }
 
+/* After a refused connection libcurl 7.88 does nothing until a timer that is
+ * seconds away, then tries the host's next address.  Ending a pause makes it
+ * look at the handle at once.  Transfers without another address are gone by
+ * now. */
+static void try_next_addresses(struct shard *s)
+{
+	struct list_node *n = list_first(&s->running);
+	for (size_t left = s->running.ct; left; left--) {
+		struct transfer *t = list_entry(n, struct transfer, link);
+		n = n->next;
+		if (t->address_failed) {
+			t->address_failed = false;
+			curl_easy_pause(t->easy, CURLPAUSE_RECV);
+			curl_easy_pause(t->easy, CURLPAUSE_CONT);
+		}
+	}
+	s->address_failed = false;
+}
+
 void shard_drive(struct shard *s, curl_socket_t fd, int events)
 {
 	int running;
 	CURLMcode bad = curl_multi_socket_action(s->multi, fd, events, &running);
 	collect(s);
+	if (s->address_failed) {
+		try_next_addresses(s);
+	}
 	if (bad || s->broken) {
 		s->broken = true;
 		fail_all(s);

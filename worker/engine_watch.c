@@ -59,14 +59,11 @@ void watch_free(struct watch *w)
 	list_push_front(&e->spare_watches, &w->link);
 }
 
-static struct watch *watch_new(struct shard *s, curl_socket_t fd, bool ours)
+static struct watch *watch_new(struct shard *s, curl_socket_t fd)
 {
 	struct engine *e = s->engine;
 	if (table_reserve(e, fd)) {
 		return NULL;
-	}
-	if (e->watch_at[fd]) { /* closed behind our back */
-		watch_free(e->watch_at[fd]);
 	}
 	struct list_node *n = list_pop_front(&e->spare_watches);
 	struct watch *w = n ? list_entry(n, struct watch, link) : malloc(sizeof(*w));
@@ -76,8 +73,7 @@ static struct watch *watch_new(struct shard *s, curl_socket_t fd, bool ours)
 	w->shard = s;
 	w->fd = fd;
 	w->what = 0;
-	w->ours = ours;
-	w->idle = false;
+	w->established = w->idle = false;
 	e->watch_at[fd] = w;
 	list_push_back(&s->watches, &w->link);
 	return w;
@@ -126,6 +122,21 @@ static int watch_set(struct watch *w, short what)
 
 /* ------------------------------------------------------------- libcurl's side */
 
+/* libcurl tries a host's addresses one after the other, closes the socket of
+ * one that failed without a word, and often gets the same descriptor for the
+ * next; then it sees no change in what it waits for, and does not ask again. */
+static int watch_again(struct watch *w)
+{
+	short what = w->what;
+	if (!what) {
+		return 0;
+	}
+	event_del(&w->event);
+	w->what = 0;
+	w->established = w->idle = false;
+	return watch_set(w, what);
+}
+
 curl_socket_t watch_open_socket(
 	void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -134,12 +145,11 @@ curl_socket_t watch_open_socket(
 	/* A task may start other programs: descriptors must not follow. */
 	int fd = socket(
 		address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-	if (fd >= 0 && !watch_new(t->shard, fd, true)) {
-		close(fd);
-		fd = -1;
-		errno = ENOMEM;
-	}
 	t->socket_errno = fd < 0 ? errno : 0; /* 0: this address worked */
+	struct watch *stale = fd < 0 ? NULL : watch_at(t->engine, fd);
+	if (stale && watch_again(stale)) {
+		shard_break(stale->shard);
+	}
 	return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
@@ -152,14 +162,12 @@ int watch_close_socket(void *ctx, curl_socket_t fd)
 	return close(fd);
 }
 
-/* libcurl has no use for the socket now.  One of ours is closed through
- * watch_close_socket() or kept; others, of its resolver, go at once. */
+/* libcurl has no use for the socket now: it is kept, or about to be closed.
+ * watch_close_socket() tells, but only of connections that were established;
+ * others, and the sockets of libcurl's resolver, are closed without a word. */
 static int rest(struct watch *w)
 {
-	if (!w) {
-		return 0;
-	}
-	if (!w->ours) {
+	if (!w->established) {
 		watch_free(w);
 		return 0;
 	}
@@ -167,25 +175,55 @@ static int rest(struct watch *w)
 	return watch_set(w, EV_READ);
 }
 
+/* While it connects, libcurl only waits to write. */
+static bool is_established(curl_socket_t fd, short what)
+{
+	int domain = 0;
+	socklen_t len = sizeof(domain);
+	return (what & EV_READ) &&
+	       getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+	       (domain == AF_INET || domain == AF_INET6);
+}
+
+/* See shard_drive(). */
+static void note_failed_address(struct shard *s, CURL *easy)
+{
+	struct transfer *t = NULL;
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
+	if (t && t->shard == s) {
+		t->address_failed = true;
+		s->address_failed = true;
+	}
+}
+
+static int want(struct shard *s, struct watch *w, curl_socket_t fd, short what)
+{
+	w = w ? w : watch_new(s, fd);
+	if (!w) {
+		return PM_ENOMEM;
+	}
+	w->idle = false;
+	w->established = w->established || is_established(fd, what);
+	return watch_set(w, what);
+}
+
 int watch_wanted(CURL *easy, curl_socket_t fd, int wanted, void *ctx, void *socket_ctx)
 {
 	struct shard *s = ctx;
 	struct watch *w = watch_at(s->engine, fd);
-	(void)easy;
 	(void)socket_ctx;
-	if (wanted == CURL_POLL_REMOVE) {
-		if (rest(w)) {
-			shard_break(s);
-		}
-		return 0;
-	}
 	short what = (short)((wanted & CURL_POLL_IN ? EV_READ : 0) |
 			     (wanted & CURL_POLL_OUT ? EV_WRITE : 0));
-	w = w ? w : watch_new(s, fd, false);
-	if (w) {
-		w->idle = false;
+	int bad = 0;
+	if (wanted != CURL_POLL_REMOVE) {
+		bad = want(s, w, fd, what);
+	} else if (w) {
+		if (w->what == EV_WRITE && !w->established) {
+			note_failed_address(s, easy);
+		}
+		bad = rest(w);
 	}
-	if (!w || watch_set(w, what)) {
+	if (bad) {
 		shard_break(s);
 	}
 	return 0;

@@ -54,6 +54,15 @@ void results_add(struct pm_task *task)
 	check(err);
 }
 
+/* Connected: only now can anything come of a job. */
+static void connected_cb(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	(void)ctx;
+	link_hello();
+}
+
 static void flush_cb(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
@@ -99,7 +108,8 @@ void results_open(struct event_base *base, const struct boot *boot)
 	outbox_init(&self.outbox, &self.wire, PROTO_RESULTS, &boot->route);
 	self.writable = event_new(base, self.wire.ready_fd, EV_READ, flush_cb, NULL);
 	self.delay = evtimer_new(base, flush_cb, NULL);
-	if (!self.writable || !self.delay) {
+	if (!self.writable || !self.delay ||
+		event_base_once(base, self.wire.ready_fd, EV_READ, connected_cb, NULL, NULL) < 0) {
 		worker_exit(PROTO_EXIT_MEMORY);
 	}
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/blackbox.h"
 #include "common/clock.h"
 #include "worker/fetch.h"
 #include "worker/fiber.h"
@@ -24,6 +25,8 @@ struct seat {
 	struct pm_task *task; /* that it is running or keeps; NULL: idle */
 };
 
+static struct blackbox no_blackbox; /* until there is one that somebody reads */
+
 static struct {
 	unsigned concurrency;
 	size_t stack_bytes;
@@ -33,6 +36,8 @@ static struct {
 	struct list parked; /* tasks */
 	struct list idle;   /* seats */
 	unsigned started_ct;
+	uint64_t queued_ct; /* tasks that ever came */
+	struct blackbox *blackbox;
 	bool may_start; /* in this turn */
 } self;
 
@@ -61,6 +66,7 @@ static void free_task(struct pm_task *task)
 void runner_queue(struct pm_task *task)
 {
 	task->state = TASK_QUEUED;
+	task->ordinal = self.queued_ct++;
 	list_push_back(&self.queued, &task->link);
 }
 
@@ -104,6 +110,14 @@ static struct pm_task *next_task(void)
 	return n ? list_entry(n, struct pm_task, link) : NULL;
 }
 
+/* For the master, should this process die now.  Relaxed: what counts is what a
+ * dead process has written, in the order of its program. */
+static void put_on_cpu(const struct pm_task *task)
+{
+	atomic_store_explicit(
+		&self.blackbox->current, task ? task->id : 0, memory_order_relaxed);
+}
+
 static void run_one(struct seat *seat, struct pm_task *task)
 {
 	seat->task = task;
@@ -111,11 +125,15 @@ static void run_one(struct seat *seat, struct pm_task *task)
 	task->state = TASK_RUNNING;
 	task->started_at_us = clock_now_us();
 	self.started_ct++;
+	atomic_store_explicit(
+		&self.blackbox->begun, task->ordinal + 1, memory_order_relaxed);
+	put_on_cpu(task);
 	int error = task->cancelled ? PM_ECANCELLED
 				    : task->fn(task, task->arg, task->arg_len);
 	self.started_ct--;
 	seat->task = NULL;
 	finish(task, error);
+	put_on_cpu(NULL);
 }
 
 /* What a fiber does all its life: tasks while there are any, then a rest. */
@@ -156,10 +174,12 @@ static void resume_ready(void)
 {
 	/* Only those that are ready now: one that parks and is woken at once
 	 * comes in the next turn, after the events of others. */
-	for (size_t ct = self.ready.ct; ct > 0; ct--) {
-		struct list_node *n = list_pop_front(&self.ready);
+	struct list_node *n;
+	size_t ct = self.ready.ct;
+	for (; ct > 0 && (n = list_pop_front(&self.ready)); ct--) {
 		struct pm_task *task = list_entry(n, struct pm_task, link);
 		task->state = TASK_RUNNING;
+		put_on_cpu(task);
 		fiber_enter(task->seat->fiber);
 	}
 }
@@ -208,6 +228,7 @@ int task_park(struct pm_task *task, void (*cancel_wait)(void *ctx), void *ctx)
 	task->wait_ctx = ctx;
 	task->state = TASK_PARKED;
 	list_push_back(&self.parked, &task->link);
+	put_on_cpu(NULL);
 	fiber_leave(task->seat->fiber);
 	if (task->cancel_wait) {
 		task->cancel_wait = NULL;
@@ -268,7 +289,8 @@ static void cut_text(char *text, size_t size)
 		return;
 	}
 	size_t lead = len;
-	while (lead > 0 && len - lead < 3 && ((unsigned char)text[lead - 1] & 0xc0) == 0x80) {
+	while (lead > 0 && len - lead < 3 &&
+		((unsigned char)text[lead - 1] & 0xc0) == 0x80) {
 		lead--;
 	}
 	unsigned char first = lead > 0 ? (unsigned char)text[lead - 1] : 0;
@@ -299,6 +321,7 @@ void runner_init(unsigned concurrency, size_t stack_bytes, runner_done_fn *done)
 	self.concurrency = concurrency;
 	self.stack_bytes = stack_bytes;
 	self.done = done;
+	self.blackbox = &no_blackbox;
 	list_init(&self.queued);
 	list_init(&self.ready);
 	list_init(&self.parked);
@@ -316,6 +339,11 @@ void runner_fini(void)
 		fiber_free(seat->fiber);
 		free(seat);
 	}
+}
+
+void runner_use_blackbox(struct blackbox *blackbox)
+{
+	self.blackbox = blackbox;
 }
 
 unsigned runner_started_ct(void)

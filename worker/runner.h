@@ -16,6 +16,7 @@
 #include "common/list.h"
 #include "common/poolmap.h"
 
+struct blackbox;
 struct seat;
 
 enum task_state {
@@ -31,6 +32,7 @@ struct pm_task {
 	uint64_t id;
 	uint32_t attempt;
 	pm_task_fn *fn;
+	uint64_t ordinal; /* its place among the tasks of this process, from 0 */
 	uint64_t queued_at_us;
 	uint64_t started_at_us;
 
@@ -65,7 +67,8 @@ int task_park(
 void task_wake(struct pm_task *task);
 
 /* Record why an await failed, with a message that is cut between characters when
- * it is too long, and may be the one that is recorded already.  Returns `error`, for `return task_set_failure(...)`. */
+ * it is too long, and may be the one that is recorded already.  Returns `error`,
+ * for `return task_set_failure(...)`. */
 int task_set_failure(
 	struct pm_task *task, int error, int domain, int code, const char *message);
 
@@ -78,6 +81,9 @@ typedef void runner_done_fn(struct pm_task *task);
 /* `concurrency` tasks at once, each on a stack of `stack_bytes`. */
 void runner_init(unsigned concurrency, size_t stack_bytes, runner_done_fn *done);
 void runner_fini(void);
+
+/* Write down in this black box what has begun and what is on the CPU. */
+void runner_use_blackbox(struct blackbox *blackbox);
 
 /* A new task with room for its argument, to be filled and queued; NULL: no
  * memory.  It belongs to the runner from runner_queue() on. */

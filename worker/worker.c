@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/blackbox.h"
 #include "worker/fetch.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -22,6 +23,7 @@
 static struct {
 	const struct boot *boot;
 	struct event_base *base;
+	struct blackbox *blackbox;
 	bool up; /* everything is open */
 } self;
 
@@ -55,6 +57,7 @@ static void close_all(void)
 	results_close();
 	link_close();
 	event_base_free(self.base);
+	blackbox_free(self.blackbox);
 }
 
 /* Only the orderly end frees: everywhere else the kernel is quicker, and tasks
@@ -127,7 +130,23 @@ static void check_nanomsg(void)
 	}
 }
 
-static void open_all(int lifeline)
+static void open_blackbox(int fd)
+{
+	self.blackbox = blackbox_attach(fd);
+	if (!self.blackbox) {
+		worker_exit(PROTO_EXIT_BOOT);
+	}
+	runner_use_blackbox(self.blackbox);
+}
+
+/* libevent prints its complaints to standard error, which is the host's. */
+static void say_nothing(int severity, const char *text)
+{
+	(void)severity;
+	(void)text;
+}
+
+static void open_all(int lifeline, int blackbox)
 {
 	const struct boot *boot = self.boot;
 	raise_files();
@@ -135,11 +154,11 @@ static void open_all(int lifeline)
 	self.base = make_base();
 	link_open(self.base, boot, lifeline);
 	runner_init(boot->concurrency, (size_t)boot->stack_bytes, results_add);
+	open_blackbox(blackbox);
 	results_open(self.base, boot);
 	intake_open(self.base, boot);
 	check_nanomsg();
-	self.up = true;
-	link_hello();
+	self.up = true; /* HELLO follows when the results are connected */
 }
 
 /* -------------------------------------------------------------------- loop */
@@ -154,10 +173,11 @@ static void turn(void)
 	}
 }
 
-void worker_main(const struct boot *boot, int lifeline)
+void worker_main(const struct boot *boot, int lifeline, int blackbox)
 {
 	self.boot = boot;
-	open_all(lifeline);
+	event_set_log_callback(say_nothing);
+	open_all(lifeline, blackbox);
 	for (;;) {
 		int how = runner_has_work(!results_blocked()) ? EVLOOP_NONBLOCK
 							      : EVLOOP_ONCE;

@@ -254,6 +254,36 @@ static int threads(void)
 	return status;
 }
 
+/* A pool in each of several threads; for ThreadSanitizer, too, under which no
+ * test of Criterion's runs. */
+static void *use_pools(void *result)
+{
+	for (int i = 0; i < 3 && !*(int *)result; i++) {
+		*(int *)result = open_use_close();
+	}
+	return NULL;
+}
+
+static int pools_in_threads(void)
+{
+	enum { THREADS = 3 };
+	pthread_t ids[THREADS];
+	int results[THREADS] = {0}, status = 0;
+	if (pm_forkserver_start()) {
+		return die("forkserver");
+	}
+	for (int i = 0; i < THREADS; i++) {
+		if (pthread_create(&ids[i], NULL, use_pools, &results[i])) {
+			return die("thread");
+		}
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(ids[i], NULL);
+		status |= results[i];
+	}
+	return status;
+}
+
 static int twice(void)
 {
 	if (pm_forkserver_start() || pm_forkserver_start()) {
@@ -308,6 +338,7 @@ static const struct mode {
 	{"fork-then-open", fork_then_open},
 	{"fork-with-pool", fork_with_pool},
 	{"threads", threads},
+	{"pools-in-threads", pools_in_threads},
 	{"twice", twice},
 	{"closed-stdio", closed_stdio},
 	{"chld-ignored", chld_ignored},

@@ -158,8 +158,7 @@ static const char *leave_directory(struct host *h)
 	host_wait(h, "job", 10);
 	pid_t forkserver = forkserver_of(h->child.pid);
 	cr_assert_gt(forkserver, 0);
-	/* so that the one cannot act on the death of the other */
-	cr_assert_eq(kill(forkserver, SIGSTOP), 0);
+	child_signal(&h->child, SIGSTOP); /* or it would act on the other's death */
 	cr_assert_eq(kill(forkserver, SIGKILL), 0);
 	host_kill(h);
 	cr_assert(wait_for(host_is_gone, h, GONE_MS), "%zu processes are left",

@@ -244,7 +244,7 @@ static void spin(uint64_t us)
  * forkserver and its workers. */
 Test(run_kills, leaves_nothing_when_killed_at_its_start, .timeout = 60)
 {
-	enum { KILLS = 150, STEP_US = RIG_SANITIZED ? 600 : 100 };
+	enum { KILLS = 300, STEP_US = RIG_SANITIZED ? 300 : 50 };
 	const char *jobs = temp_file("jobs", "x:1\n", 4);
 	for (size_t i = 0; i < KILLS; i++) {
 		struct child c;

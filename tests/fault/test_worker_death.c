@@ -26,6 +26,7 @@ struct order {
 	uint32_t number;
 	uint32_t poison;
 	uint32_t sleep_ms; /* before it does what it does */
+	bool once;         /* it must not run twice */
 };
 
 static volatile bool for_ever = true;
@@ -99,13 +100,14 @@ struct campaign {
 	struct event *timer;
 	size_t ct;
 	struct order *orders;
-	bool once; /* all jobs */
 	struct batch batch;
 	size_t pulled, delivered, failed;
 
 	/* for what happens beside them */
 	uint64_t next_at; /* results, before it happens again */
 	unsigned times, times_max;
+	uint64_t deadline;
+	bool gave_up;
 	int pidfd;
 };
 
@@ -142,9 +144,10 @@ static int campaign_source(void *ctx, struct pm_job *job)
 	if (c->pulled == c->ct) {
 		return PM_SOURCE_END;
 	}
-	job->arg = &c->orders[c->pulled++];
-	job->len = sizeof(*c->orders);
-	job->once = c->once;
+	struct order *o = &c->orders[c->pulled++];
+	job->arg = o;
+	job->len = sizeof(*o);
+	job->once = o->once;
 	return PM_SOURCE_JOB;
 }
 
@@ -310,8 +313,8 @@ Test(worker_death, tells_attempts_of_jobs_that_ran_again, .timeout = 60)
 Test(worker_death, fails_a_job_that_must_not_run_twice, .timeout = 60)
 {
 	struct campaign c = campaign_new(600);
-	c.once = true;
 	for (size_t i = 0; i < c.ct; i++) {
+		c.orders[i].once = true;
 		c.orders[i].sleep_ms = (uint32_t)(i % 4);
 		c.orders[i].poison = i % 50 == 49 ? KILL_9 : HARMLESS;
 	}
@@ -319,18 +322,16 @@ Test(worker_death, fails_a_job_that_must_not_run_twice, .timeout = 60)
 	campaign_run(&c);
 	for (size_t i = 0; i < c.ct; i++) {
 		unsigned runs = atomic_load(&board->runs[i]);
-		cr_assert_leq(runs, 1, "job %zu ran %u times", i, runs);
-		if (c.orders[i].poison == KILL_9) {
-			check_lost(&c, i, PM_DOMAIN_SIGNAL, SIGKILL);
-		} else if (c.batch.results[i].error) {
+		cr_assert_eq(runs, 1, "job %zu ran %u times", i, runs);
+		if (c.orders[i].poison == KILL_9 || c.batch.results[i].error) {
 			check_lost(&c, i, PM_DOMAIN_SIGNAL, SIGKILL);
 		} else {
-			cr_assert_eq(runs, 1, "job %zu has a result without a run", i);
 			batch_check_one(&c.batch, i);
 		}
 	}
-	/* no more than what can have been running beside the 12 */
-	cr_assert_leq(c.failed, 12 * 4, "%zu failed", c.failed);
+	/* what was running beside the 12, and results that died with their worker */
+	cr_assert_geq(c.failed, 12);
+	cr_assert_leq(c.failed, 200, "%zu failed", c.failed);
 	campaign_close(&c);
 }
 
@@ -521,7 +522,7 @@ Test(worker_death, ends_an_endless_task, .timeout = 60)
 	struct pm_pool_options o = rig_options(2, 2);
 	o.hang_timeout_ms = 1000;
 	c.orders[50].poison = LOOP;
-	c.once = true;
+	c.orders[50].once = true;
 	campaign_open(&c, o);
 	campaign_run(&c);
 	check_lost(&c, 50, PM_DOMAIN_SIGNAL, SIGKILL);
@@ -531,7 +532,7 @@ Test(worker_death, ends_an_endless_task, .timeout = 60)
 	campaign_close(&c);
 }
 
-/* Alone, it is guilty at the second time. */
+/* Alone, it is guilty at the second or third time. */
 Test(worker_death, ends_an_endless_task_that_may_run_twice, .timeout = 60)
 {
 	struct campaign c = campaign_new(1);
@@ -541,7 +542,8 @@ Test(worker_death, ends_an_endless_task_that_may_run_twice, .timeout = 60)
 	campaign_open(&c, o);
 	campaign_run(&c);
 	check_lost(&c, 0, PM_DOMAIN_SIGNAL, SIGKILL);
-	cr_assert_eq(atomic_load(&board->runs[0]), 2);
+	unsigned runs = atomic_load(&board->runs[0]);
+	cr_assert(runs == 2 || runs == 3, "%u runs", runs);
 	rig_check_works(c.pool);
 	campaign_close(&c);
 }
@@ -569,21 +571,24 @@ static size_t forkserver_fds(void)
 	return entries_of(keep_printf("/proc/%d/fd", (int)forkserver_of(getpid())));
 }
 
-static void check_no_start(unsigned workers)
+/* Five failed starts of at most 1 s, and the pauses between them. */
+enum { GIVES_UP_WITHIN_MS = 10000 };
+
+static void check_no_start(unsigned workers, size_t spare_fds)
 {
 	struct pm_pool_options o = rig_options(workers, workers);
 	struct rlimit before;
 	pm_pool *pool = NULL;
 	o.start_timeout_ms = 1000;
-	/* its own, a control socket, a lifeline: 2 are left to a worker */
-	limit_forkserver(forkserver_fds() + 2, &before);
+	limit_forkserver(forkserver_fds() + spare_fds, &before);
 	uint64_t start = clock_now_ms();
 	int err = pm_pool_open(&pool, &o);
 	uint64_t took = clock_now_ms() - start;
 	cr_assert_eq(err, PM_EWORKERS, "%s: %s", pm_error_name(err), pm_last_error());
 	cr_assert(strstr(pm_last_error(), "5 tries"), "%s", pm_last_error());
 	cr_assert_null(pool);
-	cr_assert_lt(took, 20000);
+	cr_assert_lt(
+		took, GIVES_UP_WITHIN_MS, "took %llu ms", (unsigned long long)took);
 	rig_check_nothing_left(o.runtime_dir);
 	if (unlimit_forkserver(&before)) {
 		pool = rig_open(&o);
@@ -592,14 +597,21 @@ static void check_no_start(unsigned workers)
 	}
 }
 
+/* The forkserver needs three for a pool and its next worker: the rest is not
+ * enough for the worker. */
 Test(worker_death, at_the_start_gives_the_pool_up, .timeout = 60)
 {
-	check_no_start(1);
+	check_no_start(1, 3);
 }
 
 Test(worker_death, of_many_at_the_start_is_no_fork_bomb, .timeout = 60)
 {
-	check_no_start(8);
+	check_no_start(8, 3);
+}
+
+Test(worker_death, before_birth_gives_the_pool_up, .timeout = 60)
+{
+	check_no_start(1, 2); /* not even a lifeline */
 }
 
 /* The workers that were there die, and none can replace them. */
@@ -694,15 +706,20 @@ Test(worker_death, of_the_forkserver_ends_every_later_pool_cleanly, .timeout = 6
 }
 
 /* It lives, and does nothing: dead workers are not reported, none is made.  That
- * cannot go well, but it must come to an end. */
+ * cannot go well, but it must come to an end.  When it does not, the test makes
+ * one: a stopped process left behind would hold whoever waits for its output. */
 static void stop_forkserver_cb(evutil_socket_t fd, short what, void *ctx)
 {
 	struct campaign *c = ctx;
+	pid_t pid = forkserver_of(getpid());
 	if (c->delivered >= 50 && c->times == 0) {
-		pid_t pid = forkserver_of(getpid());
 		kill(pid, SIGSTOP);
 		c->times_max = 1;
+		c->deadline = clock_now_ms() + 15000;
 		kill_all_cb(fd, what, ctx);
+	} else if (c->times && clock_now_ms() > c->deadline && !c->gave_up) {
+		c->gave_up = true;
+		kill(pid, SIGKILL);
 	}
 }
 
@@ -717,6 +734,11 @@ Test(worker_death, with_a_forkserver_that_hangs_ends_the_map, .timeout = 40)
 	campaign_open(&c, o);
 	campaign_timer(&c, 5, stop_forkserver_cb);
 	int err = campaign_try(&c);
+	pid_t pid = forkserver_of(getpid());
+	if (pid) {
+		kill(pid, SIGKILL);
+	}
+	cr_assert_not(c.gave_up, "the map waited for ever");
 	cr_assert_eq(err, PM_EWORKERS, "%s: %s", pm_error_name(err), pm_last_error());
 	cr_assert_eq(c.failed, 0);
 	campaign_close(&c);

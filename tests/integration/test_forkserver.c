@@ -162,6 +162,11 @@ Test(forkserver, can_be_started_while_threads_run, .timeout = 60)
 	check_host("threads");
 }
 
+Test(forkserver, serves_pools_in_several_threads, .timeout = 60)
+{
+	check_host("pools-in-threads");
+}
+
 Test(forkserver, serves_a_host_without_standard_descriptors, .timeout = 60)
 {
 	check_host("closed-stdio");

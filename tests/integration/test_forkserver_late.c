@@ -2,6 +2,8 @@
  *
  * A forkserver that is started too late: nanomsg is live in the process already,
  * as it is in every test of Criterion's.
+ *
+ * valgrind: run
  */
 #define RIG_MANUAL
 #include "tests/support/pool_rig.h"

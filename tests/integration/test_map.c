@@ -2,6 +2,8 @@
  *
  * pm_map(): one result per job, in its place, whatever the jobs are made of and
  * however they end.
+ *
+ * valgrind: run
  */
 #include "tests/support/pool_rig.h"
 

@@ -145,12 +145,14 @@ struct self {
 
 static int task_tell_about_itself(pm_task *task, const void *arg, size_t len)
 {
-	struct self self = {.worker = pm_task_worker(task),
-		.attempt = pm_task_attempt(task),
-		.queued_us = pm_task_queued_us(task),
-		.pid = getpid()};
+	struct self self;
 	(void)arg;
 	(void)len;
+	memset(&self, 0, sizeof(self)); /* also what lies between its members */
+	self.worker = pm_task_worker(task);
+	self.attempt = pm_task_attempt(task);
+	self.queued_us = pm_task_queued_us(task);
+	self.pid = getpid();
 	int err = pm_sleep(task, 20);
 	return err ? err : pm_return(task, &self, sizeof(self));
 }
@@ -369,7 +371,12 @@ static void note_fetch(
 	const struct pm_response *last = pm_task_last_response(task);
 	f->error = error;
 	f->last_status = last ? last->status : -1;
-	f->failure = *pm_task_failure(task);
+	const struct pm_failure *failure = pm_task_failure(task);
+	f->failure.error = failure->error;
+	f->failure.domain = failure->domain;
+	f->failure.code = failure->code;
+	snprintf(
+		f->failure.message, sizeof(f->failure.message), "%s", failure->message);
 	if (!error) {
 		f->status = res->status;
 		f->len = res->body_len;
@@ -380,9 +387,10 @@ static void note_fetch(
 
 static int task_get(pm_task *task, const void *url, size_t len)
 {
-	struct fetched f = {0};
+	struct fetched f;
 	struct pm_response *res = NULL;
 	(void)len;
+	memset(&f, 0, sizeof(f)); /* also what lies between its members */
 	if (pm_task_last_response(task)) {
 		return pm_fail(task, 1, "a last response before the first fetch");
 	}

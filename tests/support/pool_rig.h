@@ -43,13 +43,13 @@ enum { RIG_SANITIZED = 0 };
 enum { BOARD_JOBS = 1 << 17 };
 
 /* Memory shared by the test and all its workers. */
-struct board {
+struct rig_board {
 	_Atomic unsigned runs[BOARD_JOBS]; /* times that job N was begun */
 	_Atomic int inside, most;          /* tasks running now, and the most ever */
 	_Atomic int seen;                  /* whatever a task has to tell */
 };
 
-static struct board *board;
+static struct rig_board *board;
 
 static inline void board_enter(void)
 {
@@ -77,7 +77,7 @@ __attribute__((constructor(300))) static void rig_start(void)
 	if (!getenv("BXFI_MAP")) {
 		return; /* the runner, which opens no pool */
 	}
-	void *at = mmap(NULL, sizeof(struct board), PROT_READ | PROT_WRITE,
+	void *at = mmap(NULL, sizeof(struct rig_board), PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	board = at == MAP_FAILED ? NULL : at;
 #ifndef RIG_MANUAL

@@ -35,6 +35,7 @@ enum after {
 	RESET, /* the same, with RST */
 	FLOOD, /* send the reply's last part for ever */
 	LATER, /* send the reply after 100 ms */
+	EXTRA, /* send the reply, and another response after 100 ms */
 };
 
 struct route {
@@ -131,6 +132,12 @@ static const struct route routes[] = {
 	{.path = "/many-100", .reply = "HTTP/1.1 100 C\r\n\r\n", .after = FLOOD},
 	{.path = "/endless", .reply = OK_HEAD "\r\n0123456789abcdef", .after = FLOOD},
 	{.path = "/announced", .reply = OK_HEAD "Content-Length: 99999999999\r\n\r\nx"},
+	{.path = "/twice",
+		.reply = OK_HEAD "Content-Length: 3\r\n\r\none" OK_HEAD
+				 "Content-Length: 3\r\n\r\ntwo"},
+	{.path = "/twice-later",
+		.reply = OK_HEAD "Content-Length: 3\r\n\r\none",
+		.after = EXTRA},
 	{.path = "/hang", .reply = ""},
 	{.path = "/hang-in-body", .reply = OK_HEAD "Content-Length: 100\r\n\r\nsome"},
 };
@@ -181,7 +188,7 @@ static inline void on_sent(struct bufferevent *bev, void *ctx)
 {
 	const struct route *r = ctx;
 	static const char filler[] = "X-Filler: 0123456789\r\n";
-	if (!r || r->after == KEEP || r->after == LATER) {
+	if (!r || r->after == KEEP || r->after == LATER || r->after == EXTRA) {
 		return;
 	}
 	if (r->after != FLOOD) {
@@ -197,18 +204,24 @@ static inline void on_sent(struct bufferevent *bev, void *ctx)
 	}
 }
 
-static inline void on_later(evutil_socket_t fd, short what, void *ctx)
+static inline const struct route *route_of_conn(struct bufferevent *bev)
 {
-	struct bufferevent *bev = ctx;
-	const struct route *r;
-	(void)fd;
-	(void)what;
 	bufferevent_data_cb read_cb, write_cb;
 	bufferevent_event_cb event_cb;
 	void *route;
 	bufferevent_getcb(bev, &read_cb, &write_cb, &event_cb, &route);
-	r = route;
-	bufferevent_write(bev, r->reply, strlen(r->reply));
+	return route;
+}
+
+static inline void on_later(evutil_socket_t fd, short what, void *ctx)
+{
+	const struct route *r = route_of_conn(ctx);
+	const char *reply = r->after == EXTRA
+				    ? "HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n"
+				    : r->reply;
+	(void)fd;
+	(void)what;
+	bufferevent_write(ctx, reply, strlen(reply));
 }
 
 static inline void on_request(struct bufferevent *bev, void *ctx);
@@ -227,9 +240,11 @@ static inline void answer(struct bufferevent *bev, const char *request)
 {
 	const struct route *r = route_of(request);
 	bufferevent_setcb(bev, on_request, on_sent, on_gone, (void *)(uintptr_t)r);
-	if (r->after == LATER) {
+	if (r->after == LATER || r->after == EXTRA) {
 		struct timeval tv = {.tv_usec = 100000};
 		event_base_once(base, -1, EV_TIMEOUT, on_later, bev, &tv);
+	}
+	if (r->after == LATER) {
 		return;
 	}
 	size_t len = r->len ? r->len : strlen(r->reply);

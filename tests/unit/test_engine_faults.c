@@ -44,6 +44,25 @@ Test(engine_faults, hostile_answers_have_one_class_each, .timeout = 60)
 	}
 }
 
+/* Above all no answer to the next request. */
+Test(engine_faults, a_response_that_nobody_asked_for_ends_the_connection, .timeout = 60)
+{
+	static const char *const paths[] = {"/twice", "/twice-later"};
+	struct outcome o;
+	open_engine(1);
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned ended = server.ended;
+		cr_assert_str_eq(
+			(const char *)fetch_ok(&o, NO_REQUEST, paths[i])->body, "one");
+		forget(&o);
+		wait_for(&server.ended, ended + 1);
+		cr_assert_str_eq((const char *)fetch_ok(&o, NO_REQUEST, "/ok")->body,
+			"hello", "after %s", paths[i]);
+		forget(&o);
+		fetch_and_forget(NO_REQUEST, "/close");
+	}
+}
+
 Test(engine_faults, a_failed_fetch_tells_how_far_it_got, .timeout = 60)
 {
 	struct outcome o;

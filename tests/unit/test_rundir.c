@@ -72,7 +72,7 @@ Test(rundir, is_private_and_below_the_parent, .timeout = 10)
 {
 	struct stat st;
 	umask(0);
-	cr_assert_eq(rundir_open(&r, scratch), 0, "%s", pm_last_error());
+	cr_assert_eq(rundir_open(&r, scratch, NULL, NULL), 0, "%s", pm_last_error());
 	cr_assert_eq(strncmp(r.path, scratch, strlen(scratch)), 0);
 	cr_assert_eq(r.path[strlen(scratch)], '/');
 	cr_assert_eq(lstat(r.path, &st), 0);
@@ -84,7 +84,7 @@ Test(rundir, is_private_and_below_the_parent, .timeout = 10)
 Test(rundir, is_locked_while_it_is_open, .timeout = 10)
 {
 	char lock[PATH_MAX];
-	cr_assert_eq(rundir_open(&r, scratch), 0);
+	cr_assert_eq(rundir_open(&r, scratch, NULL, NULL), 0);
 	cr_assert_geq(r.lock_fd, 0);
 	cr_assert(fcntl(r.lock_fd, F_GETFD) & FD_CLOEXEC);
 	snprintf(lock, sizeof lock, "%s/lock", r.path);
@@ -99,7 +99,7 @@ Test(rundir, is_another_one_each_time, .timeout = 10)
 {
 	struct rundir many[20];
 	for (int i = 0; i < 20; i++) {
-		cr_assert_eq(rundir_open(&many[i], scratch), 0);
+		cr_assert_eq(rundir_open(&many[i], scratch, NULL, NULL), 0);
 		for (int j = 0; j < i; j++) {
 			cr_assert_str_neq(many[i].path, many[j].path);
 			cr_assert(exists(many[j].path), "the older ones stay");
@@ -116,7 +116,7 @@ Test(rundir, leaves_room_for_the_names_of_sockets, .timeout = 10)
 	int len =
 		snprintf(longest, sizeof longest, "/j-%d-%u", PM_WORKERS_MAX, UINT_MAX);
 	cr_assert_leq(len, RUNDIR_NAME_MAX);
-	cr_assert_eq(rundir_open(&r, scratch), 0);
+	cr_assert_eq(rundir_open(&r, scratch, NULL, NULL), 0);
 	cr_assert_leq(strlen(r.path) + (size_t)len, WIRE_PATH_MAX);
 }
 
@@ -125,7 +125,7 @@ Test(rundir, leaves_room_for_the_names_of_sockets, .timeout = 10)
 /* rundir_open() fails, says so with `part`, and leaves nothing open. */
 static void expect_failure(const char *parent, const char *part)
 {
-	cr_assert_eq(rundir_open(&r, parent), PM_ESYSTEM, "%s", parent);
+	cr_assert_eq(rundir_open(&r, parent, NULL, NULL), PM_ESYSTEM, "%s", parent);
 	cr_assert_not_null(strstr(pm_last_error(), part), "%s", pm_last_error());
 	cr_assert_not_null(strstr(pm_last_error(), parent), "%s", pm_last_error());
 	cr_assert_eq(r.lock_fd, -1);
@@ -184,13 +184,13 @@ static const char *parent_of(size_t len)
 /* The longest parent that there is room below. */
 static size_t longest_parent(void)
 {
-	return RUNDIR_PATH_MAX - strlen("/") - strlen(pool_name("XXXXXX"));
+	return RUNDIR_PATH_MAX - strlen("/") - strlen(pool_name("0123456789abcdef"));
 }
 
 Test(rundir, takes_the_longest_parent, .timeout = 10)
 {
 	cr_assert_eq(
-		rundir_open(&r, parent_of(longest_parent())), 0, "%s", pm_last_error());
+		rundir_open(&r, parent_of(longest_parent()), NULL, NULL), 0, "%s", pm_last_error());
 	cr_assert_eq(strlen(r.path), RUNDIR_PATH_MAX);
 	cr_assert(exists(r.path));
 }
@@ -212,7 +212,7 @@ Test(rundir, touches_nothing_when_it_is_closed_after_a_failure, .timeout = 10)
 		const char *parent = parent_of(len);
 		snprintf(file, sizeof file, "%s/file-of-the-user", parent);
 		make_file(file);
-		cr_assert_eq(rundir_open(&r, parent), PM_ESYSTEM);
+		cr_assert_eq(rundir_open(&r, parent, NULL, NULL), PM_ESYSTEM);
 		rundir_close(&r);
 		cr_assert(exists(file), "a parent of %zu bytes was emptied", len);
 		cr_assert_eq(remove(file), 0);
@@ -224,7 +224,7 @@ Test(rundir, touches_nothing_when_it_is_closed_after_a_failure, .timeout = 10)
 
 static void expect_below(const char *parent)
 {
-	cr_assert_eq(rundir_open(&r, NULL), 0, "%s", pm_last_error());
+	cr_assert_eq(rundir_open(&r, NULL, NULL, NULL), 0, "%s", pm_last_error());
 	cr_assert_eq(strncmp(r.path, parent, strlen(parent)), 0, "%s", r.path);
 	cr_assert_eq(r.path[strlen(parent)], '/');
 	cr_assert_eq(strrchr(r.path, '/'), r.path + strlen(parent));
@@ -292,7 +292,7 @@ Test(rundir, uses_no_other_place_than_the_one_it_was_given, .timeout = 10)
 Test(rundir, removes_the_directory_and_all_files_in_it, .timeout = 10)
 {
 	char path[PATH_MAX], file[PATH_MAX + 32];
-	cr_assert_eq(rundir_open(&r, scratch), 0);
+	cr_assert_eq(rundir_open(&r, scratch, NULL, NULL), 0);
 	snprintf(path, sizeof path, "%s", r.path);
 	for (int i = 0; i < 300; i++) {
 		snprintf(file, sizeof file, "%s/j-%d-1", path, i);
@@ -308,7 +308,7 @@ Test(rundir, removes_the_directory_and_all_files_in_it, .timeout = 10)
 
 Test(rundir, closes_twice_without_harm, .timeout = 10)
 {
-	cr_assert_eq(rundir_open(&r, scratch), 0);
+	cr_assert_eq(rundir_open(&r, scratch, NULL, NULL), 0);
 	rundir_close(&r);
 	int fd =
 		open("/dev/null", O_RDONLY | O_CLOEXEC); /* may get the lock's number */
@@ -319,7 +319,7 @@ Test(rundir, closes_twice_without_harm, .timeout = 10)
 
 Test(rundir, does_not_mind_that_its_directory_is_gone, .timeout = 10)
 {
-	cr_assert_eq(rundir_open(&r, scratch), 0);
+	cr_assert_eq(rundir_open(&r, scratch, NULL, NULL), 0);
 	rundir_remove(r.path);
 	cr_assert_not(exists(r.path));
 	rundir_remove(r.path);
@@ -330,7 +330,7 @@ Test(rundir, removes_links_and_not_what_they_lead_to, .timeout = 10)
 {
 	char link[PATH_MAX];
 	make_file(below("precious"));
-	cr_assert_eq(rundir_open(&r, scratch), 0);
+	cr_assert_eq(rundir_open(&r, scratch, NULL, NULL), 0);
 	snprintf(link, sizeof link, "%s/link", r.path);
 	cr_assert_eq(symlink(below("precious"), link), 0);
 	snprintf(link, sizeof link, "%s", r.path);
@@ -361,7 +361,7 @@ static const char *leave(const char *name, bool with_lock)
 static void expect_swept(bool swept, const char *path)
 {
 	struct rundir other;
-	cr_assert_eq(rundir_open(&other, scratch), 0);
+	cr_assert_eq(rundir_open(&other, scratch, NULL, NULL), 0);
 	cr_assert_eq(exists(path), !swept, "%s", path);
 	rundir_close(&other);
 }
@@ -383,7 +383,7 @@ Test(rundir, sweeps_many, .timeout = 10)
 		snprintf(end, sizeof end, "N%05d", i);
 		leave(pool_name(end), true);
 	}
-	cr_assert_eq(rundir_open(&r, scratch), 0);
+	cr_assert_eq(rundir_open(&r, scratch, NULL, NULL), 0);
 	for (int i = 0; i < 50; i++) {
 		char end[16];
 		snprintf(end, sizeof end, "N%05d", i);
@@ -393,7 +393,7 @@ Test(rundir, sweeps_many, .timeout = 10)
 
 Test(rundir, keeps_what_a_living_pool_has_locked, .timeout = 10)
 {
-	cr_assert_eq(rundir_open(&r, scratch), 0);
+	cr_assert_eq(rundir_open(&r, scratch, NULL, NULL), 0);
 	make_old(r.path);
 	expect_swept(false, r.path);
 }
@@ -462,4 +462,37 @@ Test(rundir, removes_no_directory_inside_one, .timeout = 10)
 	make_file(file);
 	make_old(path);
 	expect_swept(false, file);
+}
+
+/* ------------------------------------------------------------- announcement */
+
+static char announced[2][RUNDIR_PATH_MAX + 1];
+static int announced_ct;
+
+static int note(void *ctx, const char *path)
+{
+	int *answer = ctx;
+	cr_assert_lt(announced_ct, 2);
+	snprintf(announced[announced_ct++], sizeof announced[0], "%s", path);
+	cr_assert_neq(access(path, F_OK), 0, "%s is there already", path);
+	return *answer;
+}
+
+Test(rundir, is_announced_before_it_is_made, .timeout = 10)
+{
+	struct rundir dir;
+	int answer = 0;
+	cr_assert_eq(rundir_open(&dir, scratch, note, &answer), 0, "%s", pm_last_error());
+	cr_assert_eq(announced_ct, 1);
+	cr_assert_str_eq(announced[0], dir.path);
+	rundir_close(&dir);
+}
+
+Test(rundir, is_not_made_when_the_announcement_fails, .timeout = 10)
+{
+	struct rundir dir;
+	int answer = PM_ELIMIT;
+	cr_assert_eq(rundir_open(&dir, scratch, note, &answer), PM_ELIMIT);
+	cr_assert_neq(access(announced[0], F_OK), 0);
+	rundir_close(&dir);
 }

@@ -13,7 +13,8 @@ static struct job job;
 
 static void expect(bool running, bool alone, enum verdict want)
 {
-	enum verdict got = verdict_on_loss(&job, running, alone);
+	struct verdict_evidence e = {.begun = running, .alone = alone};
+	enum verdict got = verdict_on_loss(&job, &e);
 	cr_assert_eq(
 		got, want, "deaths %u, alone %u: %d", job.deaths, job.lone_deaths, got);
 }
@@ -77,6 +78,38 @@ Test(verdict, runs_a_once_job_that_never_began, .timeout = 10)
 	cr_assert_eq(job.deaths, 0);
 }
 
+/* ------------------------------------------------------------------ the blame */
+
+static void expect_blame(bool blamed, bool other, bool alone, enum verdict want)
+{
+	struct verdict_evidence e = {
+		.begun = true, .blamed = blamed, .other = other, .alone = alone};
+	enum verdict got = verdict_on_loss(&job, &e);
+	cr_assert_eq(got, want, "blamed %u, deaths %u: %d", job.blamed, job.deaths, got);
+}
+
+Test(verdict, fails_a_job_that_was_on_the_cpu_three_times, .timeout = 10)
+{
+	expect_blame(true, false, false, VERDICT_RERUN);
+	expect_blame(true, false, false, VERDICT_RERUN);
+	expect_blame(true, false, false, VERDICT_FAIL);
+}
+
+Test(verdict, never_blames_the_neighbours_of_one_that_was_on_the_cpu, .timeout = 10)
+{
+	for (int i = 0; i < 100; i++) {
+		expect_blame(false, true, false, VERDICT_RERUN);
+	}
+	cr_assert_eq(job.deaths, 0);
+	cr_assert_eq(job.blamed, 0);
+}
+
+Test(verdict, fails_a_once_job_that_had_begun_though_another_is_to_blame, .timeout = 10)
+{
+	job.once = true;
+	expect_blame(false, true, false, VERDICT_FAIL);
+}
+
 /* ------------------------------------------------------------ whole stories */
 
 enum { JOBS_MAX = 200 };
@@ -110,7 +143,8 @@ static int pick(int out[], int most, int fate, uint64_t *seed)
 
 static void judge(int i, bool alone)
 {
-	switch (verdict_on_loss(&s.jobs[i], true, alone)) {
+	struct verdict_evidence e = {.begun = true, .alone = alone};
+	switch (verdict_on_loss(&s.jobs[i], &e)) {
 	case VERDICT_RERUN:
 		s.fate[i] = WAITING;
 		break;
