@@ -80,6 +80,7 @@ EXAMPLES    := $(patsubst %.c,$(B)/%,$(wildcard tests/examples/*.c tests/fault/p
 PROGRAMS    := $(B)/poolmap $(B)/tests/support/origin $(EXAMPLES)
 
 $(B)/tests/modules.a: $(MODULES)
+	@mkdir -p $(@D)
 	@rm -f $@ && ar rcs $@ $^
 $(B)/tests/%: $(B)/tests/%.o $(HARNESS_OBJ) $(B)/tests/modules.a
 	@echo "  LD  $@"

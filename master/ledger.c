@@ -88,7 +88,8 @@ int ledger_add(struct ledger *l, struct job **out, const void *arg, size_t len)
 	}
 	job->arg[len] = '\0';
 	uint32_t place = l->free_places[--l->free_ct];
-	job->id = (uint64_t)l->serial++ << 32 | place;
+	job->id = (uint64_t)l->serial << 32 | place;
+	l->serial += l->serial == UINT32_MAX ? 2 : 1; /* never 0: no id is 0 */
 	l->table[place] = job;
 	l->open_ct++;
 	ledger_move(job, JOB_QUEUED, &l->queue, false);

@@ -113,9 +113,12 @@ static int check_files(const struct pm_pool_options *o)
 void pool_wake(struct pm_pool *pool)
 {
 	/* By a timer rather than event_active(): a turn that asks for the next one
-	 * must not keep the loop from its sockets. */
+	 * must not keep the loop from its sockets.  Not added again while it waits:
+	 * that would put it off, each time. */
 	struct timeval at_once = {0};
-	evtimer_add(pool->turn_event, &at_once);
+	if (!evtimer_pending(pool->turn_event, NULL)) {
+		evtimer_add(pool->turn_event, &at_once);
+	}
 }
 
 static void turn_map(struct pm_pool *pool, struct map *m)

@@ -124,7 +124,7 @@ static int make(struct rundir *r, rundir_announce_fn *announce, void *ctx)
 	}
 	err = lock(r);
 	if (err) {
-		rundir_remove(r->path);
+		rundir_close(r);
 	}
 	return err;
 }

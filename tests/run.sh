@@ -83,6 +83,7 @@ checks() {
 
 # A test that expects SIGSEGV must get it, not the sanitizer's report.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-handle_segv=0:handle_abort=0:handle_sigbus=0:allow_user_segv_handler=1:detect_stack_use_after_return=0}"
+export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=tests/support/lsan.supp:print_suppressions=0}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 
 case $what in

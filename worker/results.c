@@ -109,7 +109,8 @@ void results_open(struct event_base *base, const struct boot *boot)
 	self.writable = event_new(base, self.wire.ready_fd, EV_READ, flush_cb, NULL);
 	self.delay = evtimer_new(base, flush_cb, NULL);
 	if (!self.writable || !self.delay ||
-		event_base_once(base, self.wire.ready_fd, EV_READ, connected_cb, NULL, NULL) < 0) {
+		event_base_once(base, self.wire.ready_fd, EV_READ, connected_cb, NULL,
+			NULL) < 0) {
 		worker_exit(PROTO_EXIT_MEMORY);
 	}
 }

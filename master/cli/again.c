@@ -9,17 +9,9 @@
 
 #include "master/cli/shell_word.h"
 
-/* getopt_long() takes every beginning of a name that is no other's. */
-static bool is_option(const char *arg, const char *name, size_t least)
-{
-	size_t len = strlen(arg);
-	return len >= least && strncmp(arg, name, len) == 0;
-}
-
 static bool is_force_or_resume(const char *arg)
 {
-	return is_option(arg, "--force", strlen("--fo")) ||
-	       is_option(arg, "--resume", strlen("--res"));
+	return strcmp(arg, "--force") == 0 || strcmp(arg, "--resume") == 0;
 }
 
 const char *again_command(struct buf *out, int argc, char **argv)

@@ -189,8 +189,8 @@ static size_t longest_parent(void)
 
 Test(rundir, takes_the_longest_parent, .timeout = 10)
 {
-	cr_assert_eq(
-		rundir_open(&r, parent_of(longest_parent()), NULL, NULL), 0, "%s", pm_last_error());
+	cr_assert_eq(rundir_open(&r, parent_of(longest_parent()), NULL, NULL), 0, "%s",
+		pm_last_error());
 	cr_assert_eq(strlen(r.path), RUNDIR_PATH_MAX);
 	cr_assert(exists(r.path));
 }
@@ -482,7 +482,8 @@ Test(rundir, is_announced_before_it_is_made, .timeout = 10)
 {
 	struct rundir dir;
 	int answer = 0;
-	cr_assert_eq(rundir_open(&dir, scratch, note, &answer), 0, "%s", pm_last_error());
+	cr_assert_eq(
+		rundir_open(&dir, scratch, note, &answer), 0, "%s", pm_last_error());
 	cr_assert_eq(announced_ct, 1);
 	cr_assert_str_eq(announced[0], dir.path);
 	rundir_close(&dir);

@@ -85,7 +85,8 @@ static void expect_blame(bool blamed, bool other, bool alone, enum verdict want)
 	struct verdict_evidence e = {
 		.begun = true, .blamed = blamed, .other = other, .alone = alone};
 	enum verdict got = verdict_on_loss(&job, &e);
-	cr_assert_eq(got, want, "blamed %u, deaths %u: %d", job.blamed, job.deaths, got);
+	cr_assert_eq(
+		got, want, "blamed %u, deaths %u: %d", job.blamed, job.deaths, got);
 }
 
 Test(verdict, fails_a_job_that_was_on_the_cpu_three_times, .timeout = 10)
