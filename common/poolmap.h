@@ -22,6 +22,7 @@
 #ifndef POOLMAP_H
 #define POOLMAP_H
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -318,6 +319,10 @@ struct pm_header {
 	const char *value;
 };
 
+/* In a request: any body is too large; any redirect is one too many. */
+#define PM_NO_BODY SIZE_MAX
+#define PM_NO_REDIRECTS UINT_MAX
+
 /* A request.  Zero a struct, set `url`, and the rest has sane defaults.  All
  * it points to is copied, or used before the call returns. */
 struct pm_request {
@@ -329,8 +334,8 @@ struct pm_request {
 	size_t body_len;
 	unsigned timeout_ms;         /* whole attempt; 0: 60000 */
 	unsigned connect_timeout_ms; /* 0: 10000 */
-	size_t max_body;             /* bytes after decompression; 0: 10 MiB */
-	unsigned max_redirects;      /* 0: 10 */
+	size_t max_body;         /* bytes after decompression; 0: 10 MiB; or PM_NO_BODY */
+	unsigned max_redirects;  /* 0: 10; or PM_NO_REDIRECTS */
 	bool no_follow;              /* a redirect is the response */
 	bool insecure;               /* accept any certificate */
 	bool no_headers;             /* do not collect the response's headers */

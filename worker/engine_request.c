@@ -291,8 +291,10 @@ static CURLcode set_limits(struct transfer *t, const struct pm_request *r)
 	struct transfer_options *now = &t->now;
 	long timeout = number_or(r->timeout_ms, TIMEOUT_MS, INT_MAX);
 	long connect = number_or(r->connect_timeout_ms, CONNECT_TIMEOUT_MS, INT_MAX);
-	long redirects =
-		number_or(r->max_redirects, MAX_REDIRECTS, MAX_REDIRECTS_LIMIT);
+	long redirects = r->max_redirects == PM_NO_REDIRECTS
+				 ? 0
+				 : number_or(r->max_redirects, MAX_REDIRECTS,
+					   MAX_REDIRECTS_LIMIT);
 	CURLcode bad = set_long(t, CURLOPT_TIMEOUT_MS, &now->timeout_ms, timeout);
 	bad = bad ? bad
 		  : set_long(t, CURLOPT_CONNECTTIMEOUT_MS, &now->connect_timeout_ms,
@@ -363,7 +365,9 @@ int transfer_configure(struct transfer *t, const struct pm_request *request,
 	enum transfer_verb verb = verb_of(request, method);
 	t->keep_headers = !request->no_headers;
 	t->discard_body = request->discard_body;
-	t->max_body = request->max_body ? request->max_body : MAX_BODY;
+	t->max_body = request->max_body == PM_NO_BODY ? 0
+		      : request->max_body             ? request->max_body
+						      : MAX_BODY;
 	transfer_begin_answer(t);
 	CURLcode bad = CURLE_OK;
 	SET(CURLOPT_URL, request->url);

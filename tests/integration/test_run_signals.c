@@ -138,10 +138,12 @@ Test(run_signals, a_second_one_stops_at_once, .timeout = 40)
 	child_signal(&c, SIGINT);
 	cr_assert_eq(child_wait(&c, 10000), 143, "%s", c.got[2].data);
 	cr_assert_lt(clock_now_ms() - before, 3000);
-	cr_assert_eq(check_whole_lines(out), BEFORE);
+	/* Results may have been on their way from a worker: they run again. */
+	size_t done = check_whole_lines(out);
+	cr_assert_leq(done, BEFORE);
 	check_says(c.got[2].data, "Running jobs were dropped");
 	origin_release(o, "never");
-	check_goes_on(c.got[2].data, out, BEFORE);
+	check_goes_on(c.got[2].data, out, done);
 	child_fini(&c);
 }
 

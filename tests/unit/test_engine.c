@@ -321,9 +321,11 @@ Test(engine, redirects_are_counted_against_the_limit, .timeout = 60)
 {
 	open_engine(1);
 	expect_error(REQUEST(.max_redirects = 1), "/two-hops", PM_EREDIRECTS);
+	expect_error(
+		REQUEST(.max_redirects = PM_NO_REDIRECTS), "/two-hops", PM_EREDIRECTS);
 	fetch_and_forget(NO_REQUEST, "/two-hops");
 	expect_error(NO_REQUEST, "/loop", PM_EREDIRECTS);
-	cr_assert_eq(server.seen_ct, 2 + 3 + 11, "%u requests", server.seen_ct);
+	cr_assert_eq(server.seen_ct, 2 + 1 + 3 + 11, "%u requests", server.seen_ct);
 }
 
 struct redirect {

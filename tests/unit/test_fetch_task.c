@@ -278,12 +278,15 @@ Test(fetch_task, drops_default_headers_that_the_job_has_itself, .timeout = 10)
 	buf_fini(&task.result);
 }
 
-Test(fetch_task, follows_no_redirect_when_none_is_allowed, .timeout = 10)
+Test(fetch_task, takes_nought_for_none_and_not_for_the_default, .timeout = 10)
 {
 	settings.max_redirects = 0;
+	settings.max_body = 0;
 	struct pm_task task = successful();
 	run(&task, "u");
-	cr_assert(task.request.no_follow);
+	cr_assert_eq(task.request.max_redirects, PM_NO_REDIRECTS);
+	cr_assert_eq(task.request.max_body, PM_NO_BODY);
+	cr_assert_not(task.request.no_follow);
 	buf_fini(&task.result);
 }
 

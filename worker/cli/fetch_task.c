@@ -90,10 +90,10 @@ static int build_request(struct fetch *f, struct pm_request *request)
 		.body_len = job->body_len,
 		.timeout_ms = job->timeout_ms ? job->timeout_ms : settings.timeout_ms,
 		.connect_timeout_ms = settings.connect_timeout_ms,
-		.max_body = settings.max_body,
-		.max_redirects = settings.max_redirects,
-		/* a request takes 0 redirects for "the default" */
-		.no_follow = settings.no_follow || settings.max_redirects == 0,
+		.max_body = settings.max_body ? settings.max_body : PM_NO_BODY,
+		.max_redirects = settings.max_redirects ? settings.max_redirects
+							: PM_NO_REDIRECTS,
+		.no_follow = settings.no_follow,
 		.insecure = settings.insecure,
 		.no_headers = true,
 		.discard_body = settings.body == BODY_NONE,
