@@ -114,7 +114,8 @@ asan:
 	@$(MAKE) --no-print-directory -j$$(nproc) FLAVOUR=asan tests-built
 	@$(MAKE) --no-print-directory FLAVOUR=asan check
 tsan:
-	@$(MAKE) --no-print-directory -j$$(nproc) FLAVOUR=tsan tests-built
+	@$(MAKE) --no-print-directory -j$$(nproc) FLAVOUR=tsan build/tsan/poolmap \
+		build/tsan/tests/fault/prog_host build/tsan/tests/support/origin
 	@tests/run.sh build/tsan tsan
 valgrind:
 	@$(MAKE) --no-print-directory -j$$(nproc) FLAVOUR=debug tests-built
@@ -168,7 +169,7 @@ help:
 	@echo 'make test        install what is missing, build, run every test'
 	@echo 'make check       run every test; check-unit, check-integration, check-fault: some'
 	@echo 'make asan        every test under AddressSanitizer and UBSan'
-	@echo 'make tsan        the tests with threads under ThreadSanitizer'
+	@echo 'make tsan        hosts with threads, and the command, under ThreadSanitizer'
 	@echo 'make valgrind    the tests under valgrind'
 	@echo 'make bench       the measurements of tests/bench/README.md'
 	@echo 'make install     to PREFIX=$(PREFIX), below DESTDIR; uninstall'

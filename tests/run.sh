@@ -58,6 +58,18 @@ one() {
 	fi
 }
 
+# A program that passes when it exits 0 and no sanitizer reports anything.
+program() {
+	if timeout -k 5 $limit "$@" >"$report/out" 2>&1 && ! grep -q "$reports" "$report/out"; then
+		echo "ok      $*"
+		passed=$((passed + 1))
+	else
+		echo "FAILED  $*"
+		cat "$report/out"
+		failed=$((failed + 1))
+	fi
+}
+
 kind() {
 	for source in tests/"$1"/test_*.c; do
 		[ -e "$source" ] && one "$build/${source%.c}"
@@ -100,13 +112,15 @@ integration | fault)
 	kind "$what"
 	;;
 tsan)
-	# nanomsg is not built for ThreadSanitizer, which sees its thread without
-	# its locks: reports from there are left out.
-	export TSAN_OPTIONS="suppressions=tests/support/tsan.supp second_deadlock_stack=1"
-	jobs=-j1
-	for source in $(grep -l 'tsan: run' tests/*/test_*.c); do
-		one "$build/${source%.c}"
+	# Criterion does not start under ThreadSanitizer (it wants memory where the
+	# shadow is), so what has threads runs as programs: hosts with pools and
+	# threads, and the command with its coroutines.
+	export TSAN_OPTIONS="suppressions=tests/support/tsan.supp second_deadlock_stack=1 die_after_fork=0"
+	for mode in plain threads pools-in-threads twice fork-then-open; do
+		mkdir "$report/$mode"
+		program "$build/tests/fault/prog_host" "$mode" "$report/$mode"
 	done
+	program tests/support/demo.sh "$build"
 	;;
 valgrind)
 	limit=1500

@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,7 +225,7 @@ static int fork_with_pool(void)
 	return status ? 1 : open_use_close();
 }
 
-static volatile int threads_run = 1;
+static atomic_int threads_run = 1;
 
 static void *busy_thread(void *unused)
 {

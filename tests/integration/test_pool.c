@@ -2,8 +2,6 @@
  *
  * A pool as its host sees it: it opens or says why not, belongs to one thread,
  * shares a process with other pools, and leaves nothing behind.
- *
- * tsan: run
  */
 #include "tests/support/pool_rig.h"
 

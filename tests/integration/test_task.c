@@ -2,8 +2,6 @@
  *
  * What a task can do and ask in its worker: wait, fetch, know about itself; and
  * how many of them run at once.
- *
- * tsan: run
  */
 #include "tests/support/pool_rig.h"
 

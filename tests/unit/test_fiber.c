@@ -2,8 +2,6 @@
  *
  * Unit tests of worker/fiber.  test_fiber_ucontext.c runs them once more for the
  * portable way of switching.
- *
- * tsan: run
  */
 #include <criterion/criterion.h>
 #include <signal.h>

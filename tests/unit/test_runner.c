@@ -2,8 +2,6 @@
  *
  * Unit tests of worker/runner, with fibers but without a loop: the test wakes
  * and cancels, and calls the turns.
- *
- * tsan: run
  */
 #include <criterion/criterion.h>
 #include <signal.h>
