@@ -208,10 +208,13 @@ static void tick_cb(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	pm_pool_stats(run->pool, &stats);
+	/* What workers hold beyond it is next in line. */
+	unsigned in_flight =
+		stats.held < stats.concurrency ? stats.held : stats.concurrency;
 	struct progress_facts facts = {.done = run->tally.done,
 		.ok = tally_ok(&run->tally),
 		.failed = tally_failed(&run->tally),
-		.in_flight = stats.held,
+		.in_flight = in_flight,
 		.per_second = rate_per_second(&run->rate, now_us)};
 	progress_draw(&run->progress, &facts, now_us);
 	if (!run->error && output_tick(run->output)) {
