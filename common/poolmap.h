@@ -230,7 +230,8 @@ struct pm_result {
  * in them.  On error `results` is left alone.
  *
  * Blocks; runs the pool's event base meanwhile.  Not from a callback of this
- * pool (PM_ESTATE).  Errors: PM_ETASK, PM_ETOOBIG, PM_ENOMEM, PM_EWORKERS. */
+ * pool, nor from any other on its base (PM_ESTATE).  Errors: PM_ETASK, PM_ETOOBIG,
+ * PM_ENOMEM, PM_EWORKERS. */
 PM_API int pm_map(pm_pool *pool, pm_task_fn *task, const struct pm_job *jobs, size_t ct,
 	struct pm_result *results) PM_MUSTCHECK;
 PM_API void pm_results_clear(struct pm_result *results, size_t ct);
@@ -334,13 +335,13 @@ struct pm_request {
 	size_t body_len;
 	unsigned timeout_ms;         /* whole attempt; 0: 60000 */
 	unsigned connect_timeout_ms; /* 0: 10000 */
-	size_t max_body;         /* bytes after decompression; 0: 10 MiB; or PM_NO_BODY */
-	unsigned max_redirects;  /* 0: 10; or PM_NO_REDIRECTS */
-	bool no_follow;              /* a redirect is the response */
-	bool insecure;               /* accept any certificate */
-	bool no_headers;             /* do not collect the response's headers */
-	bool discard_body;           /* count the body, do not keep it */
-	const char *ca_file;         /* PEM; NULL: the system's */
+	size_t max_body; /* bytes after decompression; 0: 10 MiB; or PM_NO_BODY */
+	unsigned max_redirects; /* 0: 10; or PM_NO_REDIRECTS */
+	bool no_follow;         /* a redirect is the response */
+	bool insecure;          /* accept any certificate */
+	bool no_headers;        /* do not collect the response's headers */
+	bool discard_body;      /* count the body, do not keep it */
+	const char *ca_file;    /* PEM; NULL: the system's */
 };
 
 /* A response.  Owned by the task: freed with pm_response_free() or at the end

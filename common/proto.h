@@ -123,7 +123,7 @@ int proto_result_get(struct proto_result *result, const uint8_t *payload, size_t
 #define PROTO_LIFE_MESSAGES(X)                                                         \
 	X(HELLO, 1, 2)                 /* worker: version, pid - it takes jobs now */  \
 	X(HEARTBEAT, 2, 2)             /* worker: tasks held, results sent so far */   \
-	X(CANCEL, 3, PROTO_CANCEL_MAX) /* master: at most so many job ids */           \
+	X(CANCEL, 3, PROTO_CANCEL_MAX) /* master: as DRAIN, then job ids */            \
 	X(DRAIN, 4, 1)                 /* master: sequence of its last job frame */    \
 	X(BYE, 5, 1)                   /* worker: sequence of its last frame */        \
 	X(ACK, 6, 0)                   /* master: that frame was read, leave */

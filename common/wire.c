@@ -8,6 +8,7 @@
 #include <nanomsg/nn.h>
 #include <nanomsg/pipeline.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -136,10 +137,10 @@ bool wire_any_live(void)
 	if (atomic_load(&open_ct) > 0) {
 		return true;
 	}
+	/* By a statistic rather than nn_getsockopt(): that one takes the socket's
+	 * lock, which a child of fork() may find held for ever. */
 	for (int s = 0; s < SOCKETS_PER_PROCESS; s++) {
-		int domain;
-		size_t size = sizeof domain;
-		if (nn_getsockopt(s, NN_SOL_SOCKET, NN_DOMAIN, &domain, &size) == 0) {
+		if (nn_get_statistic(s, NN_STAT_CURRENT_CONNECTIONS) != UINT64_MAX) {
 			return true;
 		}
 	}

@@ -63,10 +63,14 @@ void loss_settle(struct slot *s, int status)
 	uint64_t current = s->blackbox ? atomic_load(&s->blackbox->current) : 0;
 	uint64_t begun = s->blackbox ? atomic_load(&s->blackbox->begun) : 0;
 	bool alone = s->held.ct == 1;
+	struct list_node *first = list_first(&s->held);
+	bool none_begun =
+		first && list_entry(first, struct job, link)->ordinal >= begun;
 	while (!list_empty(&s->held)) {
 		struct job *job = list_entry(s->held.head.prev, struct job, link);
 		struct verdict_evidence e = {
 			.begun = job->ordinal < begun,
+			.next = none_begun && job->ordinal == begun,
 			.blamed = current == job->id,
 			.other = current != 0 && current != job->id,
 			.alone = alone,

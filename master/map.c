@@ -64,15 +64,19 @@ static int enter(struct map *m, const struct pm_job *from)
 bool map_pull(struct map *m)
 {
 	struct pm_job job = {0};
-	if (m->source != SOURCE_OPEN || m->ended || !has_room(m)) {
+	if (m->source != SOURCE_OPEN || m->ended || m->cancelled || !has_room(m)) {
 		return false;
 	}
+	m->woken = false;
 	int step = m->stream.source(m->stream.ctx, &job);
 	if (step == PM_SOURCE_JOB) {
 		step = enter(m, &job);
 		if (!step) {
 			return true;
 		}
+	}
+	if (step == PM_SOURCE_WAIT && m->woken) {
+		return false; /* woken before it said so: ask again in the next turn */
 	}
 	m->source = step == PM_SOURCE_WAIT ? SOURCE_WAITING : SOURCE_ENDED;
 	if (step < 0) {
@@ -112,9 +116,14 @@ void map_deliver(struct map *m)
 	while (!m->ended && !m->cancelled && !m->sink_waits &&
 		(job = order_first(&m->order))) {
 		uint64_t bytes = sizeof *job + job->arg_len + job->result.len;
+		m->woken = false;
 		int step = give(m, job);
 		if (step == PM_SINK_WAIT) {
 			m->sink_waits = true;
+			if (m->woken) { /* before it said so: the next turn asks */
+				m->sink_waits = false;
+				return;
+			}
 		} else if (step < 0) {
 			map_abort(m, step);
 		} else {
@@ -157,7 +166,7 @@ static void cancel_held(struct slot *s)
 			ids[ct++] = job->id;
 		}
 	}
-	if (ct && (s->state == SLOT_READY || s->state == SLOT_DRAINING)) {
+	if (ct && s->state == SLOT_READY) {
 		slot_cancel(s, ids, ct);
 	}
 	free(ids);
@@ -233,7 +242,9 @@ static int run(struct map *m)
 			(void)error_note(pool->broken, "%s", pool->broken_text);
 			map_abort(m, pool->broken);
 		} else if (event_base_loop(pool->base, EVLOOP_ONCE) < 0) {
-			map_abort(m, error_note(PM_EINTERNAL, "the event loop failed"));
+			map_abort(m, error_note(PM_ESTATE,
+					     "the event loop cannot be run: is this a "
+					     "callback of the same base?"));
 		}
 	}
 	order_fini(&m->order);

@@ -124,8 +124,10 @@ void pool_wake(struct pm_pool *pool)
 static void turn_map(struct pm_pool *pool, struct map *m)
 {
 	map_deliver(m);
-	dispatch_run(pool);
-	if (m->cancelled) {
+	if (!m->cancelled) {
+		dispatch_run(pool);
+	}
+	if (m->cancelled) { /* before, or by the source just now */
 		map_abort(m, PM_ECANCELLED);
 	}
 	map_check_end(m);
@@ -173,6 +175,7 @@ void pm_pool_wake(pm_pool *pool)
 {
 	struct map *m = pool->map;
 	if (m) {
+		m->woken = true;
 		m->sink_waits = false;
 		m->source = m->source == SOURCE_WAITING ? SOURCE_OPEN : m->source;
 	}

@@ -61,6 +61,7 @@ struct slot {
 	enum slot_state state;
 	enum slot_doom doom; /* why we had it killed */
 	bool was_ready;      /* this generation said HELLO */
+	bool late;           /* its start has taken too long */
 	bool quarantine;     /* takes one suspect at a time, nothing else */
 	bool said_bye;
 	uint64_t bye_sequence; /* last frame it says it has sent */
@@ -91,6 +92,7 @@ struct map {
 	struct order order;
 	enum source_state source;
 	bool sink_waits;
+	bool woken; /* pm_pool_wake() since source or sink was called last */
 	bool ended;
 	bool cancelled; /* pm_pool_cancel() was called */
 	bool aborted;   /* ended before its time: its jobs are forgotten */

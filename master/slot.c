@@ -24,6 +24,8 @@
  * frames of the others come between. */
 enum {
 	LAST_FRAMES = 1024,
+	BUSY_MS = 5,       /* until a busy forkserver is asked again */
+	GRACE_MS = 1000,   /* for a worker that was late because we were */
 	BURIAL_BEATS = 20, /* a killed worker's exit is reported within these */
 };
 
@@ -165,8 +167,7 @@ static int ask_for_worker(struct slot *s, struct control_request *request, int l
 			s->pool->control, request, sizeof *request, lifeline);
 	}
 	close(lifeline);
-	return err == CONTROL_AGAIN ? error_note(PM_ESYSTEM, "the forkserver is busy")
-				    : err;
+	return err;
 }
 
 void slot_start(struct slot *s)
@@ -177,6 +178,7 @@ void slot_start(struct slot *s)
 	s->generation++;
 	s->doom = DOOM_NONE;
 	s->was_ready = false;
+	s->late = false;
 	s->said_bye = false;
 	s->silent_beats = 0;
 	s->sent_ct = 0;
@@ -186,6 +188,11 @@ void slot_start(struct slot *s)
 	int err = open_links(s, &request.boot, ends);
 	if (!err) {
 		err = ask_for_worker(s, &request, ends[1]);
+	}
+	if (err == CONTROL_AGAIN) { /* it is busy forking: no failure */
+		close_links(s);
+		set_timer(s, BUSY_MS);
+		return;
 	}
 	if (err) {
 		close_links(s);
@@ -201,7 +208,10 @@ static void timer_cb(evutil_socket_t fd, short what, void *ctx)
 	struct slot *s = ctx;
 	(void)fd;
 	(void)what;
-	if (s->state == SLOT_STARTING) {
+	if (s->state == SLOT_STARTING && !s->late) {
+		s->late = true; /* its HELLO may lie here unread: we may be to blame */
+		set_timer(s, GRACE_MS);
+	} else if (s->state == SLOT_STARTING) {
 		slot_doom(s, DOOM_START);
 	} else if (s->state == SLOT_EMPTY && !s->pool->closing && !s->pool->broken) {
 		slot_start(s);
@@ -309,14 +319,28 @@ void slot_cancel(struct slot *s, const uint64_t *ids, size_t ct)
 {
 	struct proto_life_message m = {
 		.type = PROTO_CANCEL, .slot = s->number, .generation = s->generation};
-	for (size_t i = 0; i < ct; i += m.count) {
-		m.count = ct - i < PROTO_CANCEL_MAX ? (uint32_t)(ct - i)
-						    : PROTO_CANCEL_MAX;
-		memcpy(m.values, ids + i, m.count * sizeof *ids);
+	slot_flush(s);
+	/* The lifeline is faster than the pipeline: the worker waits with this
+	 * until it has the last frame of jobs. */
+	m.values[0] = s->outbox.sequence;
+	for (size_t i = 0, part; i < ct && s->state == SLOT_READY; i += part) {
+		part = ct - i < PROTO_CANCEL_MAX - 1 ? ct - i : PROTO_CANCEL_MAX - 1;
+		memcpy(m.values + 1, ids + i, part * sizeof *ids);
+		m.count = (uint32_t)part + 1;
 		if (lifeline_send(s->lifeline, &m) != LIFELINE_OK) {
 			return; /* the jobs run to their end, nobody waits for them */
 		}
 	}
+}
+
+/* Asked again with each beat: the forkserver may have been too busy to take it.
+ * When it does not answer at all, its end of file is on the way. */
+static void ask_to_kill(struct slot *s)
+{
+	struct control_request request = {.type = CONTROL_KILL};
+	request.boot.route.slot = s->number;
+	request.boot.route.generation = s->generation;
+	(void)control_send(s->pool->control, &request, sizeof request, -1);
 }
 
 /* Our own beats are the clock: a master that was stopped, or a machine that
@@ -331,6 +355,8 @@ void slot_beat(struct slot *s)
 		}
 	} else if (s->state == SLOT_LOST && s->silent_beats > BURIAL_BEATS) {
 		pool_break(s->pool, "the forkserver does not answer");
+	} else if (s->state == SLOT_LOST) {
+		ask_to_kill(s);
 	}
 }
 
@@ -370,14 +396,10 @@ void slot_doom(struct slot *s, enum slot_doom why)
 	if (s->state == SLOT_EMPTY || s->state == SLOT_LOST || s->state == SLOT_GONE) {
 		return;
 	}
-	struct control_request request = {.type = CONTROL_KILL};
-	request.boot.route.slot = s->number;
-	request.boot.route.generation = s->generation;
 	s->doom = why;
 	s->state = SLOT_LOST;
 	s->silent_beats = 0;
-	/* When the forkserver does not answer, its end of file is on the way. */
-	(void)control_send(s->pool->control, &request, sizeof request, -1);
+	ask_to_kill(s);
 }
 
 static void describe(const struct slot *s, int status, char *out, size_t size)

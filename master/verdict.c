@@ -16,12 +16,12 @@ static void count(struct job *job, const struct verdict_evidence *e)
 
 enum verdict verdict_on_loss(struct job *job, const struct verdict_evidence *e)
 {
-	if (e->begun) {
+	if (e->begun || e->next) {
 		count(job, e);
-		if (job->once || job->blamed >= VERDICT_BLAMED ||
-			job->lone_deaths >= VERDICT_LONE_DEATHS) {
-			return VERDICT_FAIL;
-		}
+	}
+	if ((e->begun && job->once) || job->blamed >= VERDICT_BLAMED ||
+		job->lone_deaths >= VERDICT_LONE_DEATHS) {
+		return VERDICT_FAIL;
 	}
 	return job->deaths >= VERDICT_DEATHS ? VERDICT_SUSPECT : VERDICT_RERUN;
 }

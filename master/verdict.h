@@ -31,6 +31,7 @@ enum verdict {
 /* What is known of a death, and of a job's part in it. */
 struct verdict_evidence {
 	bool begun;  /* the job had begun */
+	bool next;   /* none had, and it was the first in line: being taken in */
 	bool blamed; /* it was on the CPU */
 	bool other;  /* another one was */
 	bool alone;  /* the worker held nothing else */

@@ -28,7 +28,8 @@ static enum inbox_verdict on_job(
 	}
 	struct pm_task *task = runner_new_task(job.arg_len);
 	if (!task) {
-		return INBOX_NOMEM;
+		results_refuse(id, attempt, PM_ENOMEM);
+		return INBOX_TAKEN;
 	}
 	task->id = id;
 	task->attempt = attempt;

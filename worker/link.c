@@ -5,6 +5,7 @@
  * Runs in: the worker.  The end of file means that the master is gone: then
  * there is nobody to work for, and the process ends at once.
  */
+#include <string.h>
 #include <unistd.h>
 
 #include "common/lifeline.h"
@@ -17,6 +18,8 @@ static struct {
 	bool draining;
 	uint64_t last_jobs; /* sequence of the last frame of jobs, when draining */
 	bool said_bye;
+	struct buf cancels; /* ids, as uint64_t */
+	uint64_t cancel_at; /* sequence of the frame of jobs that they wait for */
 } self;
 
 /* False: no room.  The master has not read for long; what it misses are
@@ -35,6 +38,30 @@ static bool say(enum proto_life type, uint32_t count, uint64_t first, uint64_t s
 	return v == LIFELINE_OK;
 }
 
+/* They wait for link_turn(): the jobs may still be on their way.  What there is
+ * no memory for runs to its end, and nobody waits for it. */
+static void keep_cancels(const struct proto_life_message *m)
+{
+	if (m->count > 0) {
+		self.cancel_at = m->values[0];
+		(void)buf_put(&self.cancels, m->values + 1,
+			(m->count - 1) * sizeof *m->values);
+	}
+}
+
+void link_turn(void)
+{
+	if (!self.cancels.len || intake_sequence() < self.cancel_at) {
+		return;
+	}
+	for (size_t at = 0; at < self.cancels.len; at += sizeof(uint64_t)) {
+		uint64_t id;
+		memcpy(&id, self.cancels.data + at, sizeof id);
+		(void)runner_cancel(id); /* it may have ended */
+	}
+	buf_clear(&self.cancels);
+}
+
 static void obey(const struct proto_life_message *m)
 {
 	if (m->slot != self.route.slot || m->generation != self.route.generation) {
@@ -42,9 +69,7 @@ static void obey(const struct proto_life_message *m)
 	}
 	switch (m->type) {
 	case PROTO_CANCEL:
-		for (uint32_t i = 0; i < m->count; i++) {
-			(void)runner_cancel(m->values[i]); /* it may have ended */
-		}
+		keep_cancels(m);
 		break;
 	case PROTO_DRAIN:
 		self.draining = true;
@@ -117,5 +142,6 @@ void link_close(void)
 {
 	event_free(self.readable);
 	event_free(self.beat);
+	buf_fini(&self.cancels);
 	close(self.fd);
 }

@@ -32,6 +32,17 @@ static void check(int err)
 	}
 }
 
+static void add(uint64_t id, uint32_t attempt, const struct proto_result *result)
+{
+	buf_clear(&self.scratch);
+	int err = proto_result_put(&self.scratch, result);
+	if (!err) {
+		err = outbox_put(
+			&self.outbox, id, attempt, self.scratch.data, self.scratch.len);
+	}
+	check(err);
+}
+
 void results_add(struct pm_task *task)
 {
 	const struct pm_failure *f = &task->failure;
@@ -45,13 +56,14 @@ void results_add(struct pm_task *task)
 		result.bytes = (const uint8_t *)task->result.data;
 		result.len = task->result.len;
 	}
-	buf_clear(&self.scratch);
-	int err = proto_result_put(&self.scratch, &result);
-	if (!err) {
-		err = outbox_put(&self.outbox, task->id, task->attempt,
-			self.scratch.data, self.scratch.len);
-	}
-	check(err);
+	add(task->id, task->attempt, &result);
+}
+
+void results_refuse(uint64_t id, uint32_t attempt, int error)
+{
+	struct proto_result result = {.error = error, .message = pm_error_text(error)};
+	result.message_len = strlen(result.message);
+	add(id, attempt, &result);
 }
 
 /* Connected: only now can anything come of a job. */

@@ -36,6 +36,7 @@ static struct {
 	struct list parked; /* tasks */
 	struct list idle;   /* seats */
 	unsigned started_ct;
+	bool starved;       /* no memory for one more stack */
 	uint64_t queued_ct; /* tasks that ever came */
 	struct blackbox *blackbox;
 	bool may_start; /* in this turn */
@@ -131,6 +132,7 @@ static void run_one(struct seat *seat, struct pm_task *task)
 	int error = task->cancelled ? PM_ECANCELLED
 				    : task->fn(task, task->arg, task->arg_len);
 	self.started_ct--;
+	self.starved = false;
 	seat->task = NULL;
 	finish(task, error);
 	put_on_cpu(NULL);
@@ -186,13 +188,24 @@ static void resume_ready(void)
 
 static bool can_start(bool may_start)
 {
-	return may_start && !list_empty(&self.queued) &&
+	return may_start && !self.starved && !list_empty(&self.queued) &&
 	       self.started_ct < self.concurrency;
 }
 
 bool runner_has_work(bool may_start)
 {
 	return !list_empty(&self.ready) || can_start(may_start);
+}
+
+/* No memory for a stack: wait until a task ends and leaves its own; or, when
+ * there is none, fail the one that cannot start. */
+static void on_no_seat(void)
+{
+	struct list_node *n = self.started_ct ? NULL : list_pop_front(&self.queued);
+	self.starved = self.started_ct > 0;
+	if (n) {
+		finish(list_entry(n, struct pm_task, link), PM_ENOMEM);
+	}
 }
 
 bool runner_turn(bool may_start)
@@ -203,7 +216,8 @@ bool runner_turn(bool may_start)
 	while (can_start(may_start)) {
 		struct seat *seat = take_seat();
 		if (!seat) {
-			break; /* no memory for a stack: when one is free again */
+			on_no_seat();
+			break;
 		}
 		fiber_enter(seat->fiber);
 	}

@@ -146,6 +146,13 @@ static void say_nothing(int severity, const char *text)
 	(void)text;
 }
 
+/* Nor does it end the process by exit(), which would run the host's handlers. */
+static void on_fatal(int error)
+{
+	(void)error;
+	worker_exit(PROTO_EXIT_MEMORY);
+}
+
 static void open_all(int lifeline, int blackbox)
 {
 	const struct boot *boot = self.boot;
@@ -166,6 +173,7 @@ static void open_all(int lifeline, int blackbox)
 /* Tasks first: what they end with is sent in the same turn. */
 static void turn(void)
 {
+	link_turn();
 	(void)runner_turn(!results_blocked());
 	results_flush(runner_held_ct() == 0);
 	if (link_drained() && runner_held_ct() == 0 && results_all_sent()) {
@@ -177,6 +185,7 @@ void worker_main(const struct boot *boot, int lifeline, int blackbox)
 {
 	self.boot = boot;
 	event_set_log_callback(say_nothing);
+	event_set_fatal_callback(on_fatal);
 	open_all(lifeline, blackbox);
 	for (;;) {
 		int how = runner_has_work(!results_blocked()) ? EVLOOP_NONBLOCK

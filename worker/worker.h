@@ -29,6 +29,8 @@ _Noreturn void worker_exit(int code);
 void link_open(struct event_base *base, const struct boot *boot, int lifeline);
 void link_close(void);
 void link_hello(void);
+/* Carry out what was told and could not be at once. */
+void link_turn(void);
 bool link_drained(void); /* DRAIN has come, and every job frame before it */
 /* The last result frame is sent: ask for leave.  Once. */
 void link_bye(uint64_t last_sequence);
@@ -53,6 +55,9 @@ void results_close(void);
 
 /* A task has ended: batch its result. */
 void results_add(struct pm_task *task);
+
+/* A job cannot even be taken in: its result is an error. */
+void results_refuse(uint64_t id, uint32_t attempt, int error);
 
 /* End of the turn: send at once when nothing else is under way, else leave
  * the frame open for RESULTS_DELAY_US. */
