@@ -121,8 +121,8 @@ int proto_result_get(struct proto_result *result, const uint8_t *payload, size_t
 /* Messages of the lifeline: name, number, direction, fixed length.  Each is one
  * packet: type u32 | slot u32 | generation u32 | count u32 | count x u64. */
 #define PROTO_LIFE_MESSAGES(X)                                                         \
-	X(HELLO, 1, 2)                 /* worker: version, pid - it takes jobs now */  \
-	X(HEARTBEAT, 2, 2)             /* worker: tasks held, results sent so far */   \
+	X(HELLO, 1, 2)     /* worker: version, pid - it takes jobs now */              \
+	X(HEARTBEAT, 2, 3) /* worker: jobs held, sequences of last results and jobs */ \
 	X(CANCEL, 3, PROTO_CANCEL_MAX) /* master: as DRAIN, then job ids */            \
 	X(DRAIN, 4, 1)                 /* master: sequence of its last job frame */    \
 	X(BYE, 5, 1)                   /* worker: sequence of its last frame */        \

@@ -64,10 +64,12 @@ struct slot {
 	bool late;           /* its start has taken too long */
 	bool quarantine;     /* takes one suspect at a time, nothing else */
 	bool said_bye;
-	uint64_t bye_sequence; /* last frame it says it has sent */
-	unsigned silent_beats; /* of ours, without one of its own; LOST: since then */
-	struct list held;      /* jobs sent to it, in that order */
-	uint64_t sent_ct;      /* jobs sent to this generation */
+	uint64_t bye_sequence;  /* last frame it says it has sent */
+	unsigned silent_beats;  /* of ours, without one of its own; LOST: since then */
+	uint64_t jobs_sequence; /* of the last frame of jobs that it says it has */
+	unsigned stuck_beats;   /* of its own, since that has changed */
+	struct list held;       /* jobs sent to it, in that order */
+	uint64_t sent_ct;       /* jobs sent to this generation */
 	struct credit credit;
 
 	/* links */

@@ -26,6 +26,7 @@ enum {
 	LAST_FRAMES = 1024,
 	BUSY_MS = 5,       /* until a busy forkserver is asked again */
 	GRACE_MS = 1000,   /* for a worker that was late because we were */
+	STUCK_BEATS = 6,   /* heartbeats that a frame of jobs may take */
 	BURIAL_BEATS = 20, /* a killed worker's exit is reported within these */
 };
 
@@ -182,6 +183,8 @@ void slot_start(struct slot *s)
 	s->said_bye = false;
 	s->silent_beats = 0;
 	s->sent_ct = 0;
+	s->jobs_sequence = 0;
+	s->stuck_beats = 0;
 	s->pid = 0;
 	credit_init(&s->credit, s->concurrency, s->pool->now_us);
 	fill_boot(s, &request.boot);
@@ -242,6 +245,27 @@ static void on_hello(struct slot *s, const struct proto_life_message *m)
 	event_add(s->jobs_event, NULL); /* ready when jobs can be sent, too */
 }
 
+/* What it says against what the ledger says.  The pipelines lose frames only
+ * with their connection, but then in silence; a later frame would show the gap,
+ * and here it is found when no later one comes.  Two ways: it has read every job
+ * and holds none, all its results are here, and yet some of its jobs are open;
+ * or frames of jobs do not reach it, however long we wait. */
+static void on_heartbeat(struct slot *s, uint64_t held, uint64_t results_sequence,
+	uint64_t jobs_sequence)
+{
+	bool all_read = jobs_sequence == s->outbox.sequence;
+	bool all_here = results_sequence <= s->inbox.sequence;
+	bool on_the_way =
+		!all_read && list_empty(&s->outbox.waiting) && !s->outbox.open_ct;
+	bool stuck = on_the_way && jobs_sequence == s->jobs_sequence;
+	s->stuck_beats = stuck ? s->stuck_beats + 1 : 0;
+	s->jobs_sequence = jobs_sequence;
+	if ((all_read && all_here && held == 0 && !list_empty(&s->held)) ||
+		s->stuck_beats > STUCK_BEATS) {
+		slot_doom(s, DOOM_PROTO); /* what it should hold runs again */
+	}
+}
+
 static void on_message(struct slot *s, const struct proto_life_message *m)
 {
 	if (m->slot != s->number || m->generation != s->generation) {
@@ -259,6 +283,7 @@ static void on_message(struct slot *s, const struct proto_life_message *m)
 		slot_check_bye(s);
 		break;
 	case PROTO_HEARTBEAT:
+		on_heartbeat(s, m->values[0], m->values[1], m->values[2]);
 		break;
 	default:
 		s->pool->stats.frames_dropped++;

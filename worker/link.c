@@ -24,13 +24,14 @@ static struct {
 
 /* False: no room.  The master has not read for long; what it misses are
  * heartbeats, and BYE is said again with the next beat. */
-static bool say(enum proto_life type, uint32_t count, uint64_t first, uint64_t second)
+static bool say(enum proto_life type, uint32_t count, uint64_t first, uint64_t second,
+	uint64_t third)
 {
 	struct proto_life_message m = {.type = type,
 		.slot = self.route.slot,
 		.generation = self.route.generation,
 		.count = count,
-		.values = {first, second}};
+		.values = {first, second, third}};
 	enum lifeline_verdict v = lifeline_send(self.fd, &m);
 	if (v == LIFELINE_GONE) {
 		worker_exit(PROTO_EXIT_ORPHAN);
@@ -103,12 +104,13 @@ static void beat_cb(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	(void)ctx;
-	(void)say(PROTO_HEARTBEAT, 2, runner_held_ct(), results_sequence());
+	(void)say(PROTO_HEARTBEAT, 3, runner_held_ct(), results_sequence(),
+		intake_sequence());
 }
 
 void link_hello(void)
 {
-	(void)say(PROTO_HELLO, 2, PROTO_VERSION, (uint64_t)getpid());
+	(void)say(PROTO_HELLO, 2, PROTO_VERSION, (uint64_t)getpid(), 0);
 }
 
 bool link_drained(void)
@@ -119,7 +121,7 @@ bool link_drained(void)
 void link_bye(uint64_t last_sequence)
 {
 	if (!self.said_bye) {
-		self.said_bye = say(PROTO_BYE, 1, last_sequence, 0);
+		self.said_bye = say(PROTO_BYE, 1, last_sequence, 0, 0);
 	}
 }
 

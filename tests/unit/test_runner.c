@@ -368,16 +368,19 @@ Test(runner, goes_on_with_the_queue_on_the_stack_of_one_that_ended, .timeout = 1
 	cr_assert_eq(stacks_since(0), 1);
 }
 
-Test(runner, waits_when_there_is_no_memory_for_a_stack, .timeout = 10)
+/* There is no task that could leave it a stack: waiting would be for ever. */
+Test(runner, fails_a_task_when_there_is_no_memory_for_any_stack, .timeout = 10)
 {
 	runner_init(2, (size_t)1 << 50, note_end);
 	queue(1, say_arg, "x");
+	queue(2, say_arg, "y");
 	(void)runner_turn(true);
 	(void)runner_turn(true);
 	cr_assert_eq(begun_ct, 0);
-	cr_assert_eq(runner_held_ct(), 1);
-	cr_assert(runner_cancel(1));
-	expect_end(0, 1, PM_ECANCELLED, NULL);
+	cr_assert_eq(runner_held_ct(), 0);
+	expect_end(0, 1, PM_ENOMEM, NULL);
+	expect_end(1, 2, PM_ENOMEM, NULL);
+	cr_assert_not(runner_has_work(true));
 }
 
 static int use_the_stack(pm_task *task, const void *arg, size_t len)
