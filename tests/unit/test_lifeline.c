@@ -42,7 +42,7 @@ static enum lifeline_verdict send_beat(int fd, uint64_t number)
 	struct proto_life_message beat = {.type = PROTO_HEARTBEAT,
 		.slot = 4,
 		.generation = 5,
-		.count = 2,
+		.count = 3,
 		.values = {number, ~number}};
 	return lifeline_send(fd, &beat);
 }
@@ -54,7 +54,7 @@ static void expect_beat(int fd, uint64_t number)
 	cr_assert_eq(m.type, PROTO_HEARTBEAT);
 	cr_assert_eq(m.slot, 4);
 	cr_assert_eq(m.generation, 5);
-	cr_assert_eq(m.count, 2);
+	cr_assert_eq(m.count, 3);
 	cr_assert_eq(m.values[0], number);
 	cr_assert_eq(m.values[1], ~number);
 }

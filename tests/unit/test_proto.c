@@ -637,7 +637,7 @@ static const struct {
 	uint32_t least, most; /* values */
 } messages[] = {
 	{PROTO_HELLO, "HELLO", 2, 2},
-	{PROTO_HEARTBEAT, "HEARTBEAT", 2, 2},
+	{PROTO_HEARTBEAT, "HEARTBEAT", 3, 3},
 	{PROTO_CANCEL, "CANCEL", 0, PROTO_CANCEL_MAX},
 	{PROTO_DRAIN, "DRAIN", 1, 1},
 	{PROTO_BYE, "BYE", 1, 1},
