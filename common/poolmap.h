@@ -205,10 +205,13 @@ PM_API void pm_pool_stats(const pm_pool *pool, struct pm_pool_stats *stats);
 
 /* --------------------------------------------------------------- job, result */
 
+/* A job that is marked `once` runs at most once: when its worker is lost after it
+ * had begun, it fails as PM_EWORKERLOST - even if it had ended, and only its
+ * result was lost with the worker.  Any other job runs again. */
 struct pm_job {
 	const void *arg; /* bytes for the task; copied at once */
 	size_t len;
-	bool once; /* must not run twice: fail it when its worker is lost */
+	bool once; /* must not run twice, see below */
 };
 
 struct pm_result {
@@ -299,7 +302,8 @@ PM_API int pm_fail(pm_task *task, int code, const char *fmt, ...) PM_PRINTF(3, 4
 PM_API int pm_sleep(pm_task *task, unsigned ms);
 
 /* About the job: slot of this worker; which attempt this is (1, 2, ...); how
- * long it waited before this attempt, in microseconds. */
+ * long it waited since it was taken from the source (or by pm_map()), in
+ * microseconds. */
 PM_API unsigned pm_task_worker(const pm_task *task);
 PM_API unsigned pm_task_attempt(const pm_task *task);
 PM_API uint64_t pm_task_queued_us(const pm_task *task);
