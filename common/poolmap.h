@@ -211,7 +211,7 @@ PM_API void pm_pool_stats(const pm_pool *pool, struct pm_pool_stats *stats);
 struct pm_job {
 	const void *arg; /* bytes for the task; copied at once */
 	size_t len;
-	bool once; /* must not run twice, see below */
+	bool once; /* must not run twice, see above */
 };
 
 struct pm_result {

@@ -108,7 +108,8 @@ Test(verdict, never_blames_the_neighbours_of_one_that_was_on_the_cpu, .timeout =
 /* It kills the worker that takes it in: it has never begun, and is poison. */
 Test(verdict, fails_a_job_that_workers_die_of_before_it_begins, .timeout = 10)
 {
-	struct verdict_evidence first = {.next = true}, alone = {.next = true, .alone = true};
+	struct verdict_evidence first = {.next = true},
+				alone = {.next = true, .alone = true};
 	job.once = true; /* it never ran: that alone is no reason */
 	cr_assert_eq(verdict_on_loss(&job, &first), VERDICT_RERUN);
 	cr_assert_eq(verdict_on_loss(&job, &alone), VERDICT_SUSPECT);
