@@ -206,6 +206,13 @@ void map_check_end(struct map *m);
 /* End it with an error: forget its jobs, cancel those that run. */
 void map_abort(struct map *m, int error);
 
+/* ---------------------------------------------------------- pool_options.c
+ * What a pool is opened with. */
+
+/* Check the options, and fill in what they leave to us.  0, PM_EINVAL, PM_ELIMIT
+ * or PM_ESYSTEM. */
+int pool_options_settle(struct pm_pool_options *options);
+
 /* ----------------------------------------------------------------- pool.c */
 
 /* Have pool_turn() run soon. */

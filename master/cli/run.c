@@ -29,7 +29,7 @@
 #include "master/cli/resume.h"
 #include "master/cli/summary.h"
 #include "master/cli/tally.h"
-#include "worker/cli/fetch_task.h"
+#include "common/cli/fetch_task.h"
 
 enum {
 	TICK_MS = 200,

@@ -17,12 +17,9 @@ forbid() { # WHAT PATTERN FILES...
 }
 
 forbid "common/ includes master/ or worker/" '#include "(master|worker)/' common/*.[ch] common/cli/*.[ch]
-forbid "master/ includes worker/" '#include "worker/' master/*.[ch]
+forbid "master/ includes worker/" '#include "worker/' master/*.[ch] master/cli/*.[ch]
 forbid "worker/ includes master/" '#include "master/' worker/*.[ch] worker/cli/*.[ch]
 forbid "the library includes the command" '#include "[a-z]*/cli/' common/*.[ch] master/*.[ch] worker/*.[ch]
-# The one exception: the command names its task, which runs in the workers.
-forbid "the command's master includes worker/" '#include "worker/' \
-	$(ls master/cli/*.[ch] | grep -v master/cli/run.c)
 # A client of the public header: of the library's own it may use what is no
 # part of the pool.
 forbid "the command includes the pool's insides" \

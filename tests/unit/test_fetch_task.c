@@ -11,7 +11,7 @@
 #include "common/buf.h"
 #include "common/cli/outcome.h"
 #include "common/cli/settings.h"
-#include "worker/cli/fetch_task.h"
+#include "common/cli/fetch_task.h"
 
 /* ---------------------------------------------------------- the task API, faked */
 

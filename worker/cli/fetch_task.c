@@ -7,7 +7,7 @@
  * renders the line (common/cli/lost.c).  The latter is for what a worker cannot
  * tell: no memory, cancelled.
  */
-#include "worker/cli/fetch_task.h"
+#include "common/cli/fetch_task.h"
 
 #include <stdio.h>
 #include <stdlib.h>

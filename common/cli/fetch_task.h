@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
  * fetch_task - the task of `poolmap run`: parse a job line, fetch it, render
- * the result line.  Runs in: the workers, against the public task API alone.
+ * the result line.
+ *
+ * Runs in: the workers, against the public task API alone; the code is in
+ * worker/cli/fetch_task.c.  Declared here because the master has to name it.
  */
-#ifndef WORKER_CLI_FETCH_TASK_H
-#define WORKER_CLI_FETCH_TASK_H
+#ifndef COMMON_CLI_FETCH_TASK_H
+#define COMMON_CLI_FETCH_TASK_H
 
 #include "common/poolmap.h"
 
