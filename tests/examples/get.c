@@ -11,8 +11,8 @@ static int get(pm_task *task, const void *url, size_t len)
 {
 	struct pm_response *res;
 	(void)len;
-	int err =
-		pm_await_get(task, url, &res); /* the worker goes on with other jobs */
+	/* meanwhile the worker goes on with other jobs */
+	int err = pm_await_get(task, url, &res);
 	return err ? err : pm_return(task, res->body, res->body_len);
 }
 
