@@ -5,34 +5,45 @@
  */
 #include "common/blackbox.h"
 
-#include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/error.h"
 
-static struct blackbox *map(int fd)
+static size_t size_with(size_t init_len)
 {
-	void *at = mmap(NULL, sizeof(struct blackbox), PROT_READ | PROT_WRITE,
-		MAP_SHARED, fd, 0);
+	return sizeof(struct blackbox) + init_len + 1;
+}
+
+static struct blackbox *map(int fd, size_t size)
+{
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	return at == MAP_FAILED ? NULL : at;
 }
 
-int blackbox_new(struct blackbox **blackbox, int *fd)
+int blackbox_new(
+	struct blackbox **blackbox, int *fd, const void *init_arg, size_t init_len)
 {
+	size_t size = size_with(init_len);
 	int memory = memfd_create("poolmap-blackbox", MFD_CLOEXEC);
-	if (memory < 0 || ftruncate(memory, sizeof(struct blackbox)) < 0) {
+	if (memory < 0 || ftruncate(memory, (off_t)size) < 0) {
 		int err = error_note_errno(PM_ESYSTEM, "cannot make shared memory");
 		if (memory >= 0) {
 			close(memory);
 		}
 		return err;
 	}
-	struct blackbox *b = map(memory);
+	struct blackbox *b = map(memory, size);
 	if (!b) {
 		int err = error_note_errno(PM_ENOMEM, "cannot map shared memory");
 		close(memory);
 		return err;
+	}
+	b->init_len = init_len;
+	if (init_len) {
+		memcpy(b->init_arg, init_arg, init_len);
 	}
 	*blackbox = b;
 	*fd = memory;
@@ -41,7 +52,8 @@ int blackbox_new(struct blackbox **blackbox, int *fd)
 
 struct blackbox *blackbox_attach(int fd)
 {
-	struct blackbox *b = map(fd);
+	struct stat st;
+	struct blackbox *b = fstat(fd, &st) == 0 ? map(fd, (size_t)st.st_size) : NULL;
 	close(fd);
 	return b;
 }
@@ -49,6 +61,6 @@ struct blackbox *blackbox_attach(int fd)
 void blackbox_free(struct blackbox *blackbox)
 {
 	if (blackbox) {
-		munmap(blackbox, sizeof *blackbox);
+		munmap(blackbox, size_with(blackbox->init_len));
 	}
 }

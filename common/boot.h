@@ -10,6 +10,7 @@
 #ifndef COMMON_BOOT_H
 #define COMMON_BOOT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/proto.h"
@@ -21,6 +22,9 @@ struct boot {
 	uint32_t heartbeat_ms;
 	uint64_t max_bytes;                  /* of an argument or a result */
 	uint64_t stack_bytes;                /* of a task */
+	uint64_t init, fini, on_job_error;   /* the host's functions; 0: none */
+	bool check_descriptors;              /* after each task, see poolmap.h */
+	bool dies_of_sigterm;                /* a process of pm_process_start() */
 	char job_path[WIRE_PATH_MAX + 1];    /* socket to pull jobs from */
 	char result_path[WIRE_PATH_MAX + 1]; /* socket to push results to */
 };

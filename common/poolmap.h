@@ -14,8 +14,14 @@
  *     their out parameters are left alone.
  *   - Strings are UTF-8 and NUL-terminated; sizes are bytes; times carry their
  *     unit in their name.
- *   - A pool belongs to the thread that opened it.  Different threads may have
+ *   - A `timeout_ms` of type int: PM_FOREVER (or any negative number) waits as
+ *     long as it takes, 0 only looks.  One of type unsigned: 0 means none.
+ *   - A pool belongs to the thread that opened it, and so do its futures and
+ *     iterators: another thread gets PM_ESTATE.  Different threads may have
  *     different pools.
+ *   - Callbacks may call any function of the library, with two limits: a pool
+ *     on the host's own event base cannot block inside a callback (PM_ESTATE),
+ *     and nothing here is for signal handlers.
  *   - The library never exits, never prints, installs no signal handler and
  *     does not change the directory.
  */
@@ -52,6 +58,9 @@ extern "C" {
 #define PM_MESSAGE_MAX 1000       /* bytes of an error message */
 #define PM_POOLS_MAX 64           /* open at once in one process */
 #define PM_WINDOW_MAX (1u << 24)  /* jobs between oldest and newest open one */
+#define PM_CHILDREN_MAX 100000    /* child tasks of one job alive at once */
+#define PM_THREADS_MAX 32         /* of one worker, see pm_await_thread() */
+#define PM_FOREVER (-1)           /* as a timeout_ms */
 
 /* ------------------------------------------------------------------ errors */
 
@@ -71,11 +80,14 @@ enum pm_error {
 	PM_ELIMIT = -8,     /* limit            a limit of the system is too low */
 	PM_EWORKERS = -9,   /* workers_failed   workers cannot be kept running */
 	PM_EINTERNAL = -10, /* internal         */
+	PM_EFULL = -11,     /* full             too many jobs wait: see queue_max */
+	PM_ECLOSED = -12,   /* closed           the pool is shutting down */
 
 	/* the end of a job */
 	PM_EWORKERLOST = -20, /* worker_lost      its worker died, once too often */
 	PM_ECANCELLED = -21,  /* cancelled        */
 	PM_EFAILED = -22,     /* failed           the task said so */
+	PM_ELEAK = -23,       /* descriptor_leak  the task left descriptors open */
 
 	/* a fetch; the names are the error classes of `poolmap run` */
 	PM_EBADURL = -40,      /* bad_url          */
@@ -137,6 +149,55 @@ typedef struct pm_task pm_task;
 typedef int pm_task_fn(pm_task *task, const void *arg, size_t len);
 
 struct event_base;
+struct pm_job;
+struct pm_failure;
+
+/* In each new worker, before its first job and after its last one.  pm_worker_base(),
+ * pm_worker_set_data() and pm_worker_fail() may be called; nothing can be
+ * awaited.  An initializer that returns a negative enum pm_error makes the start of the
+ * worker fail; it must end within start_timeout_ms.  `arg` is a copy of init_arg,
+ * aligned for any type.  The finalizer runs when a worker ends in an orderly way; not
+ * when it dies or is killed. */
+typedef int pm_init_fn(const void *arg, size_t len);
+typedef void pm_fini_fn(void);
+
+/* In the worker, once for each job that failed, on the task's stack, before the
+ * result is sent; for logs and counters.  It must not await. */
+typedef void pm_job_error_fn(pm_task *task, const struct pm_failure *failure);
+
+/* In the host: one line on what happens in the pool ("worker 3 (pid 4711) died by
+ * signal 11 (Segmentation fault), 5 jobs run again").  It may be called from
+ * any function of the pool. */
+enum pm_log_level { PM_LOG_INFO = 0, PM_LOG_WARNING = 1, PM_LOG_ERROR = 2 };
+typedef void pm_log_fn(void *ctx, enum pm_log_level level, const char *line);
+
+/* Which worker gets the next job. */
+enum pm_schedule {
+	PM_LEAST_LOADED = 0, /* the one that holds least */
+	PM_ROUND_ROBIN = 1,  /* the next one that has room */
+	PM_OWN_SCHEDULER = 2,
+};
+
+/* A worker as a scheduler sees it. */
+struct pm_worker_load {
+	bool has_room;        /* it can take a job now */
+	unsigned held;        /* jobs it has: running or next in line */
+	unsigned concurrency; /* jobs it runs at once */
+	uint64_t taken;       /* jobs it ever got */
+};
+
+/* A scheduler of the host's own.  All functions but `pick` may be NULL.  They are
+ * called from the pool's loop, and may call no function of the pool.  `pick`
+ * returns a worker that has room; any other number leaves the job for the
+ * pool's next turn, which comes when a job ends, or soon. */
+struct pm_scheduler {
+	int (*pick)(void *ctx, const struct pm_job *job,
+		const struct pm_worker_load *loads, unsigned worker_ct);
+	void (*worker_up)(void *ctx, unsigned worker);
+	void (*worker_down)(void *ctx, unsigned worker);
+	void (*job_done)(void *ctx, unsigned worker);
+	void *ctx;
+};
 
 struct pm_pool_options {
 	size_t size;               /* sizeof(struct pm_pool_options), set by init */
@@ -149,12 +210,39 @@ struct pm_pool_options {
 	unsigned hang_timeout_ms;  /* a worker silent for longer is killed; 0: never */
 	struct event_base *base;   /* run on this libevent base; NULL: an own one */
 	const char *runtime_dir;   /* parent of the pool's sockets; NULL: see below */
+
+	/* jobs */
+	unsigned max_jobs_per_worker; /* then it is replaced; exact; 0: never */
+	unsigned job_timeout_ms;      /* for jobs without one of their own; 0: none */
+	size_t queue_max;             /* jobs of pm_submit() open at once */
+	bool once;                    /* every job is marked once, see struct pm_job */
+	bool check_descriptors;       /* PM_ELEAK, see below */
+	enum pm_schedule schedule;
+	const struct pm_scheduler *scheduler; /* for PM_OWN_SCHEDULER */
+
+	/* in each worker */
+	pm_init_fn *init; /* or NULL */
+	pm_fini_fn *fini; /* or NULL */
+	const void *init_arg;
+	size_t init_len; /* at most max_bytes */
+	pm_job_error_fn *on_job_error;
+
+	/* in the host */
+	pm_log_fn *log; /* NULL: nothing is said */
+	void *log_ctx;
 };
 
 /* Defaults: workers 0, concurrency 128, max_bytes 64 MiB, stack_bytes 256 KiB,
- * files_per_task 1, start_timeout_ms 10000, hang_timeout_ms 10000, an own
- * base.  The sockets' directory is made, with mode 0700, in the first of
- * $XDG_RUNTIME_DIR, $TMPDIR and /tmp that can be used. */
+ * files_per_task 1, start_timeout_ms 10000, hang_timeout_ms 10000, queue_max
+ * 65536, an own base, everything else none.  The sockets' directory is made, with
+ * mode 0700, in the first of $XDG_RUNTIME_DIR, $TMPDIR and /tmp that can be used.
+ *
+ * What the options point to is copied, but for `scheduler`, which must live as
+ * long as the pool.
+ *
+ * check_descriptors looks for descriptors that a task left open, after each task
+ * that ran alone in its worker, at the cost of some system calls for each: for
+ * tests.  The job fails with PM_ELEAK, which names them; they are closed. */
 PM_API void pm_pool_options_init(struct pm_pool_options *options);
 
 /* CPUs that this process may really use: scheduling affinity, and the quota of
@@ -182,26 +270,78 @@ PM_API int pm_forkserver_start(void) PM_MUSTCHECK;
 PM_API int pm_pool_open(
 	pm_pool **pool, const struct pm_pool_options *options) PM_MUSTCHECK;
 
-/* Let the workers finish what they hold, end them, free the pool and set
- * *pool to NULL.  Blocks until every worker is gone.  NULL is fine.  Not from
- * a callback. */
+/* How a pool ends. */
+enum pm_shutdown {
+	PM_DRAIN = 0,         /* every job that was taken runs */
+	PM_CANCEL_QUEUED = 1, /* jobs that have not begun are cancelled */
+	PM_CANCEL_ALL = 2,    /* those that run, too */
+};
+
+/* Take no more jobs (PM_ECLOSED), read no more from sources, and end the workers
+ * when the last job has its result.  After `grace_ms` (0: at once; PM_FOREVER: never)
+ * workers are killed and what is still open ends as cancelled.  Does not block;
+ * every open job gets its result.  A second call can only make it harder. */
+PM_API int pm_pool_shutdown(pm_pool *pool, enum pm_shutdown how, int grace_ms);
+
+/* Wait until a pool that was shut down has no job and no worker left; results and
+ * callbacks are delivered meanwhile.  Errors: PM_ESTATE (it was not shut down),
+ * PM_ETIMEDOUT. Blocks. */
+PM_API int pm_pool_join(pm_pool *pool, int timeout_ms) PM_MUSTCHECK;
+
+/* Shut down with PM_DRAIN and PM_FOREVER, join, free the pool and set *pool to
+ * NULL.  Futures of it stay readable until they are freed.  NULL is fine.
+ *
+ * In a callback it cannot wait: there it begins, and the pool is freed when the
+ * blocking call that the callback came from returns, or, on the host's base, by
+ * that base, when the last worker has gone. */
 PM_API void pm_pool_close(pm_pool **pool);
 
-/* The same without waiting for anything: workers are killed. */
+/* The same with PM_CANCEL_ALL and a grace of 0: workers are killed, open jobs end as
+ * cancelled. */
 PM_API void pm_pool_terminate(pm_pool **pool);
 
 struct pm_pool_stats {
 	unsigned workers; /* slots of the pool */
 	unsigned workers_ready;
 	unsigned concurrency;
-	unsigned held;           /* jobs with workers now: running or next in line */
-	uint64_t jobs;           /* jobs taken so far */
-	uint64_t results;        /* results settled so far */
-	uint64_t workers_lost;   /* workers that ended unasked */
-	uint64_t jobs_rerun;     /* jobs that started again because of it */
+	unsigned held;             /* jobs with workers now: running or next in line */
+	size_t queued;             /* jobs that wait for a worker */
+	uint64_t jobs;             /* jobs taken so far */
+	uint64_t results;          /* results settled so far */
+	uint64_t workers_lost;     /* workers that ended unasked */
+	uint64_t workers_recycled; /* replaced after max_jobs_per_worker */
+	uint64_t jobs_rerun;     /* jobs that started again because of a lost worker */
 	uint64_t frames_dropped; /* frames and results not current or not well-formed */
 };
 PM_API void pm_pool_stats(const pm_pool *pool, struct pm_pool_stats *stats);
+
+struct pm_worker_info {
+	long pid;        /* 0: there is no process now */
+	unsigned starts; /* processes that this slot has had */
+	bool ready;
+	unsigned held;  /* jobs it has */
+	uint64_t taken; /* jobs that this process got */
+	bool ended;     /* one has ended before; then how the last one did: */
+	int exit_code;  /* its status, or minus the signal that killed it */
+};
+/* About the worker in slot 0 ... workers - 1.  PM_EINVAL: there is no such. */
+PM_API int pm_worker_info(
+	const pm_pool *pool, unsigned worker, struct pm_worker_info *info);
+
+/* ------------------------------------------------------- into the host's loop
+ *
+ * Three ways.  Blocking calls run the pool themselves.  With options.base, the pool
+ * lives on the host's libevent base: the host runs that, and results arrive in
+ * callbacks (pm_future_on_done(), the sink of pm_map_async()).  With any other
+ * loop, watch the descriptor for reading and call pm_pool_step(). */
+
+/* A descriptor that is readable when pm_pool_step() has something to do, timers
+ * included.  It belongs to the pool: only poll it.  PM_ESTATE on a host's base. */
+PM_API int pm_pool_fd(pm_pool *pool);
+
+/* Do what can be done now, callbacks included, without blocking.  0, PM_ESTATE, or
+ * PM_EWORKERS when the pool is broken. */
+PM_API int pm_pool_step(pm_pool *pool);
 
 /* --------------------------------------------------------------- job, result */
 
@@ -211,8 +351,15 @@ PM_API void pm_pool_stats(const pm_pool *pool, struct pm_pool_stats *stats);
 struct pm_job {
 	const void *arg; /* bytes for the task; copied at once */
 	size_t len;
-	bool once; /* must not run twice, see above */
+	bool once;           /* must not run twice, see above */
+	unsigned timeout_ms; /* one attempt may run for; 0: the pool's */
+	uint64_t tag;        /* the host's own, comes back in the result */
 };
+
+/* A job whose argument is the struct (or array, not pointer) `x`. */
+#ifndef __cplusplus
+#define PM_JOB(x) ((struct pm_job){.arg = &(x), .len = sizeof(x)})
+#endif
 
 struct pm_result {
 	uint64_t index;      /* place of the job in its map: 0, 1, 2 ... */
@@ -225,6 +372,7 @@ struct pm_result {
 	size_t arg_len;
 	int worker;        /* slot that ran it, or -1 */
 	unsigned attempts; /* times it was handed to a worker */
+	uint64_t tag;      /* of the job */
 };
 
 /* Run `task` over `ct` jobs and wait for all of them.  results[i] belongs to
@@ -232,12 +380,47 @@ struct pm_result {
  * On success the caller owns the results: pm_results_clear() frees what is
  * in them.  On error `results` is left alone.
  *
- * Blocks; runs the pool's event base meanwhile.  Not from a callback of this
- * pool, nor from any other on its base (PM_ESTATE).  Errors: PM_ETASK, PM_ETOOBIG,
- * PM_ENOMEM, PM_EWORKERS. */
+ * Blocks; runs the pool's event base meanwhile.  Errors: PM_ETASK, PM_ETOOBIG,
+ * PM_ENOMEM, PM_EWORKERS, PM_ECLOSED, PM_ESTATE. */
 PM_API int pm_map(pm_pool *pool, pm_task_fn *task, const struct pm_job *jobs, size_t ct,
 	struct pm_result *results) PM_MUSTCHECK;
 PM_API void pm_results_clear(struct pm_result *results, size_t ct);
+
+/* What ends a map before all its jobs have run.  The others are then cancelled, and
+ * each still gets its result: PM_ECANCELLED. */
+enum pm_stop {
+	PM_STOP_NEVER = 0,
+	PM_STOP_FIRST_ERROR = 1,
+	PM_STOP_FIRST_SUCCESS = 2,
+};
+
+/* All zero is pm_map(). */
+struct pm_map_options {
+	enum pm_stop stop_on;
+	unsigned timeout_ms; /* for the whole map: jobs that are open then end as
+				PM_ETIMEDOUT; 0: none */
+	/* called as each job ends, in that order, before pm_map_with() returns; the
+	 * result is valid during the call; or NULL */
+	void (*on_result)(void *ctx, const struct pm_result *result);
+	void *ctx;
+};
+
+/* pm_map() with options. */
+PM_API int pm_map_with(pm_pool *pool, pm_task_fn *task, const struct pm_job *jobs,
+	size_t ct, const struct pm_map_options *options,
+	struct pm_result *results) PM_MUSTCHECK;
+
+/* pm_map() over `ct` structs of `size` bytes each, one after the other in memory. */
+PM_API int pm_starmap(pm_pool *pool, pm_task_fn *task, const void *structs, size_t size,
+	size_t ct, struct pm_result *results) PM_MUSTCHECK;
+
+/* pm_map() over strings; the task's `arg` is the string, `len` its strlen(). */
+PM_API int pm_map_strings(pm_pool *pool, pm_task_fn *task, const char *const *strings,
+	size_t ct, struct pm_result *results) PM_MUSTCHECK;
+
+/* Run one job and wait for it: pm_map() of one. */
+PM_API int pm_apply(pm_pool *pool, pm_task_fn *task, const void *arg, size_t len,
+	struct pm_result *result) PM_MUSTCHECK;
 
 /* Where the jobs of a stream come from.  Called when the pool has room.
  * Fills *job (valid until the next call) and returns PM_SOURCE_JOB; or
@@ -264,6 +447,8 @@ struct pm_stream {
 	size_t window;           /* jobs open at once, oldest to newest; 0: 65536 */
 	size_t window_bytes;     /* their arguments and results; 0: 256 MiB */
 	void (*turn)(void *ctx); /* after each batch of results, to flush; or NULL */
+	enum pm_stop stop_on;    /* then the source is read no further */
+	unsigned timeout_ms;     /* of the whole map, as in struct pm_map_options */
 };
 
 /* Run a lazy stream of jobs through the pool.  The source is read no further
@@ -272,18 +457,149 @@ struct pm_stream {
  * window_bytes.  What runs then may still add its results to that.
  *
  * Blocks until the source has ended and every result is delivered; runs the
- * pool's event base meanwhile.  Returns 0; the source's or the sink's error;
- * PM_ECANCELLED after pm_pool_cancel(); or PM_EWORKERS.  Not from a callback
- * of this pool (PM_ESTATE). */
+ * pool's event base meanwhile.  Several maps may be in progress on one pool:
+ * they take turns.  Returns 0; the source's or the sink's error; the error of the
+ * job that stopped it, or PM_ETIMEDOUT; PM_ECANCELLED after pm_pool_cancel(); or as
+ * pm_map(). */
 PM_API int pm_map_stream(pm_pool *pool, const struct pm_stream *stream) PM_MUSTCHECK;
+
+/* Two sources that are there already, over arrays of the caller's:
+ *   struct pm_array in = {.jobs = jobs, .ct = 10};
+ *   struct pm_stream stream = {.source = pm_array_next, .ctx = &in, ...}; */
+struct pm_array {
+	const struct pm_job *jobs;
+	size_t ct, next;
+};
+struct pm_strings {
+	const char *const *strings;
+	size_t ct, next;
+};
+PM_API int pm_array_next(void *array, struct pm_job *job);
+PM_API int pm_strings_next(void *strings, struct pm_job *job);
 
 /* Ask sources and sinks that said "wait" again, soon.  From any callback on
  * the pool's event base; not from another thread, not from a signal handler. */
 PM_API void pm_pool_wake(pm_pool *pool);
 
-/* End the map in progress with PM_ECANCELLED: nothing more is delivered, what
- * runs is told to stop.  Call it like pm_pool_wake(). */
+/* End the maps in progress with PM_ECANCELLED: nothing more is delivered, what
+ * runs is told to stop.  Jobs of pm_submit() go on.  Call it like pm_pool_wake(). */
 PM_API void pm_pool_cancel(pm_pool *pool);
+
+/* ---------------------------------------------------------------- iterators */
+
+/* The same lazy stream, but the results are asked for: stream->sink and
+ * stream->turn are NULL.  Jobs begin at once, and the window bounds what is done and
+ * not asked for.  The stream is copied; what its ctx points to must live until
+ * pm_iter_close(). */
+typedef struct pm_iter pm_iter;
+PM_API int pm_imap(
+	pm_pool *pool, const struct pm_stream *stream, pm_iter **iter) PM_MUSTCHECK;
+
+/* The next result: in the order of the jobs unless the stream is unordered.  Returns
+ * 1 and the result, which is valid until the next call for this iterator; 0 at the
+ * end; PM_ETIMEDOUT, and the iterator can be asked again; or what ended the map, see
+ * pm_map_stream(), once the results before it were given.  Blocks. */
+PM_API int pm_next(
+	pm_iter *iter, int timeout_ms, const struct pm_result **result) PM_MUSTCHECK;
+
+/* Cancel what is open, free the iterator and set *iter to NULL.  NULL is fine. */
+PM_API void pm_iter_close(pm_iter **iter);
+
+/* ------------------------------------------------------------------ futures */
+
+/* A job, or a map, that is under way. */
+typedef struct pm_future pm_future;
+
+enum pm_state {
+	PM_QUEUED = 0,  /* waits for a worker */
+	PM_SENT = 1,    /* with a worker, next in line */
+	PM_RUNNING = 2, /* begun; a map: in progress */
+	PM_DONE = 3,
+};
+PM_API const char *pm_state_name(int state);
+
+/* Hand in one job and go on.  Nothing is delivered before a blocking call runs the
+ * pool, or the host's loop does.  Errors: PM_EFULL (queue_max jobs are open), and those
+ * of pm_map().  `future` may be NULL: the job runs, nobody learns how it ended. */
+PM_API int pm_submit(pm_pool *pool, pm_task_fn *task, const struct pm_job *job,
+	pm_future **future) PM_MUSTCHECK;
+
+/* Start a map and go on.  The stream is copied; what its ctx points to must live
+ * until the map has ended.  The future is done when everything is delivered; its
+ * result's error is what pm_map_stream() would have returned, its index the number
+ * of results delivered. */
+PM_API int pm_map_async(
+	pm_pool *pool, const struct pm_stream *stream, pm_future **future) PM_MUSTCHECK;
+
+PM_API enum pm_state pm_future_state(const pm_future *future);
+
+/* The result; NULL until it is done.  Valid until pm_future_free(). */
+PM_API const struct pm_result *pm_future_result(const pm_future *future);
+
+/* Call `done` when it is done: once for each call of this function, in their order,
+ * from the pool's loop; never from inside this function, also when it is done
+ * already.  The future is valid in `done`, even if its owner has freed it before.  0 or
+ * PM_ENOMEM. */
+typedef void pm_done_fn(pm_future *future, void *ctx);
+PM_API int pm_future_on_done(pm_future *future, pm_done_fn *done, void *ctx);
+
+/* Stop it.  A job that is queued ends as PM_ECANCELLED now (its callbacks come from the
+ * loop); one that runs is told to, and is done when its worker says so; it may still
+ * succeed.  A map ends like after pm_pool_cancel().  0, or PM_ESTATE when it is done
+ * already. */
+PM_API int pm_future_cancel(pm_future *future);
+
+/* Give up the handle; *future becomes NULL.  A job that is not done goes on, and
+ * so do the callbacks.  NULL is fine. */
+PM_API void pm_future_free(pm_future **future);
+
+enum pm_wait_for {
+	PM_ALL = 0,         /* all are done */
+	PM_ANY = 1,         /* at least one is */
+	PM_FIRST_ERROR = 2, /* one is done and failed, or all are done */
+};
+
+/* Wait for futures of one pool.  On 0, *which (or NULL) is the place of one that
+ * is done: the failed one for PM_FIRST_ERROR, if there is one; `ct` when `ct` is 0.
+ * Errors: PM_ETIMEDOUT, PM_EINVAL (of different pools, or PM_ANY of none), PM_EWORKERS.
+ * Blocks. */
+PM_API int pm_wait(pm_future *const *futures, size_t ct, enum pm_wait_for what,
+	int timeout_ms, size_t *which) PM_MUSTCHECK;
+
+/* Wait until pm_submit() has room again: fewer than queue_max jobs are open.  0 or
+ * PM_ETIMEDOUT.  Blocks. */
+PM_API int pm_pool_wait_room(pm_pool *pool, int timeout_ms) PM_MUSTCHECK;
+
+/* ----------------------------------------------------------- single processes */
+
+/* One task in a process of its own: a fresh worker, which ends with it.  The functions
+ * that wait run the process's own loop; they can be mixed with those of pools.  The
+ * task never runs twice. */
+typedef struct pm_process pm_process;
+PM_API int pm_process_start(pm_process **process, pm_task_fn *task, const void *arg,
+	size_t len, const char *name) PM_MUSTCHECK;
+
+PM_API const char *pm_process_name(const pm_process *process); /* as it was given */
+PM_API long pm_process_pid(const pm_process *process); /* also when it is over */
+PM_API bool pm_process_alive(pm_process *process);
+
+/* Wait for its end.  0 or PM_ETIMEDOUT; the process goes on then. */
+PM_API int pm_process_join(pm_process *process, int timeout_ms) PM_MUSTCHECK;
+
+/* SIGTERM, which it dies of, and SIGKILL.  One that is over stays so. */
+PM_API int pm_process_terminate(pm_process *process);
+PM_API int pm_process_kill(pm_process *process);
+
+/* Of one that is over: 0, another exit status, or minus the signal that it died
+ * of.  PM_ESTATE while it is alive. */
+PM_API int pm_process_exit_code(pm_process *process, int *exit_code);
+
+/* The task's result: its bytes or its error (PM_EWORKERLOST when the process died);
+ * NULL until pm_process_join() or pm_process_alive() has seen the end. */
+PM_API const struct pm_result *pm_process_result(const pm_process *process);
+
+/* Free it and set *process to NULL; PM_ESTATE while it is alive.  NULL is fine. */
+PM_API int pm_process_close(pm_process **process);
 
 /* -------------------------------------------------------------- in a task */
 
@@ -308,6 +624,103 @@ PM_API unsigned pm_task_worker(const pm_task *task);
 PM_API unsigned pm_task_attempt(const pm_task *task);
 PM_API uint64_t pm_task_queued_us(const pm_task *task);
 
+/* ------------------------------------------------------------------ children
+ *
+ * A task may start others beside itself, in the same worker, and wait for them: they
+ * are tasks like any other, with a result of their own, but no jobs: the pool does not
+ * see them, and they do not count for its concurrency.  A task ends after its
+ * children: those that are left when its function returns are cancelled and waited
+ * for. */
+
+/* Start a child, which runs when this task waits.  The argument is copied.  *child
+ * belongs to `task`, until the end of `task` or pm_child_free().  PM_ELIMIT: there are
+ * PM_CHILDREN_MAX. */
+PM_API int pm_spawn(pm_task *task, pm_task_fn *fn, const void *arg, size_t len,
+	pm_task **child) PM_MUSTCHECK;
+
+/* Wait for all of them.  0, whatever became of them: pm_child_result() tells; or
+ * PM_ECANCELLED when `task` was cancelled. */
+PM_API int pm_gather(pm_task *task, pm_task *const *children, size_t ct) PM_MUSTCHECK;
+
+/* Wait for some of them: as pm_wait().  PM_ETIMEDOUT leaves them running. */
+PM_API int pm_wait_children(pm_task *task, pm_task *const *children, size_t ct,
+	enum pm_wait_for what, int timeout_ms, size_t *which) PM_MUSTCHECK;
+
+/* Wait for one; on time-out it is cancelled, and waited for.  Returns its error, with
+ * its details in pm_task_failure(task), or PM_ETIMEDOUT or PM_ECANCELLED. */
+PM_API int pm_await_child(pm_task *task, pm_task *child, int timeout_ms) PM_MUSTCHECK;
+
+/* How it ended: error, domain, code, message, bytes and len are set.  NULL while it
+ * runs. */
+PM_API const struct pm_result *pm_child_result(const pm_task *child);
+
+/* Tell it to stop: its present wait, and each one after that, returns
+ * PM_ECANCELLED.  One that has not begun never will. */
+PM_API void pm_child_cancel(pm_task *child);
+
+/* Give its memory back early; one that runs is cancelled.  NULL is fine. */
+PM_API void pm_child_free(pm_task *child);
+
+/* --------------------------------------------------------------- semaphores */
+
+/* At most `permits` tasks of this worker between acquire and release.  First come,
+ * first served.  Of this worker: usable in any of its tasks; pm_semaphore_free()
+ * while tasks wait makes them fail with PM_ECANCELLED. */
+typedef struct pm_semaphore pm_semaphore;
+PM_API pm_semaphore *pm_semaphore_new(unsigned permits); /* NULL: no memory */
+PM_API void pm_semaphore_free(pm_semaphore *semaphore);
+PM_API int pm_semaphore_acquire(pm_task *task, pm_semaphore *semaphore) PM_MUSTCHECK;
+PM_API void pm_semaphore_release(pm_semaphore *semaphore);
+
+/* ------------------------------------------- descriptors, threads, callbacks */
+
+enum { PM_READ = 1, PM_WRITE = 2 };
+
+/* Wait until a descriptor of the task's own can be read or written without
+ * blocking.  Returns what it is ready for (PM_READ, PM_WRITE or both), PM_ETIMEDOUT,
+ * PM_ECANCELLED, PM_EINVAL (not an open descriptor, or one that cannot be polled). */
+PM_API int pm_await_fd(
+	pm_task *task, int fd, unsigned events, int timeout_ms) PM_MUSTCHECK;
+
+/* Run a blocking function on a thread of this worker and wait for its end.  There are
+ * at most PM_THREADS_MAX threads; more calls wait their turn.  `fn` may call no
+ * function of this library.  A cancellation is noticed only when `fn` has returned, as
+ * threads cannot be stopped: PM_ECANCELLED then. */
+typedef void pm_blocking_fn(void *arg);
+PM_API int pm_await_thread(pm_task *task, pm_blocking_fn *fn, void *arg) PM_MUSTCHECK;
+
+/* For libraries with callbacks of their own: `return pm_defer(task, on_cancel, ctx);`
+ * ends the function but not the task, which ends with pm_finish(task, error), from any
+ * callback of pm_worker_base(), after pm_return() or pm_fail() as usual.  The argument
+ * lives until then.  on_cancel (or NULL) is called when the task is cancelled; it
+ * stops the work and may call pm_finish(). */
+enum { PM_DEFERRED = 1 };
+PM_API int pm_defer(
+	pm_task *task, void (*on_cancel)(pm_task *task, void *ctx), void *ctx);
+PM_API void pm_finish(pm_task *task, int error);
+
+/* This worker's event base, and one pointer that the host's code keeps in it.  NULL
+ * outside a worker. */
+PM_API struct event_base *pm_worker_base(void);
+PM_API void pm_worker_set_data(void *data);
+PM_API void *pm_worker_data(void);
+
+/* In an initializer: say why the worker cannot start.  Returns PM_EFAILED. */
+PM_API int pm_worker_fail(const char *fmt, ...) PM_PRINTF(1, 2);
+
+/* ----------------------------------------------------------- jobs out of jobs */
+
+/* Add a job to the map that this task's job belongs to, for crawlers.  It is taken
+ * when this task ends, with its result: a worker that dies before has added
+ * nothing, so that nothing is added twice.  The new job's index is the next one of the
+ * map, whose window it may exceed, up to PM_WINDOW_MAX jobs.  For maps of streams
+ * only: a job of pm_map(), pm_apply() or pm_submit() that adds some fails with
+ * PM_ESTATE. In a child it adds to the job that the child belongs to.  0, PM_ENOMEM,
+ * PM_ETOOBIG (with what was added before it exceeds max_bytes), or PM_EINVAL. */
+PM_API int pm_emit(pm_task *task, pm_task_fn *fn, const struct pm_job *job);
+
+/* ------------------------------------------------------------------ failures */
+
 /* What the last failed await of this task said: domain, code and message.
  * A task that returns the error of an await fails with just these. */
 struct pm_failure {
@@ -328,6 +741,17 @@ struct pm_header {
 #define PM_NO_BODY SIZE_MAX
 #define PM_NO_REDIRECTS UINT_MAX
 
+struct pm_param {
+	const char *name;
+	const char *value;
+};
+
+/* Part of a body, as it arrives: from the loop, not on the task's stack, so it
+ * must not await.  Returns 0, or a negative enum pm_error, which ends the fetch. */
+typedef int pm_body_fn(void *ctx, const void *bytes, size_t len);
+
+typedef struct pm_session pm_session;
+
 /* A request.  Zero a struct, set `url`, and the rest has sane defaults.  All
  * it points to is copied, or used before the call returns. */
 struct pm_request {
@@ -335,8 +759,16 @@ struct pm_request {
 	const char *method; /* NULL: GET, or POST when there is a body */
 	const struct pm_header *headers;
 	size_t header_ct;
-	const void *body;
+	const struct pm_param *params; /* encoded and added to the URL's query */
+	size_t param_ct;
+	const void *body; /* at most one of body, json and form */
 	size_t body_len;
+	const char *json;            /* a body of type application/json */
+	const struct pm_param *form; /* a body of type
+					application/x-www-form-urlencoded */
+	size_t form_ct;
+	const char *user, *password; /* basic auth; not sent to another origin */
+	const char *proxy;           /* http://, socks5:// or socks5h:// URL */
 	unsigned timeout_ms;         /* whole attempt; 0: 60000 */
 	unsigned connect_timeout_ms; /* 0: 10000 */
 	size_t max_body; /* bytes after decompression; 0: 10 MiB; or PM_NO_BODY */
@@ -345,8 +777,34 @@ struct pm_request {
 	bool insecure;          /* accept any certificate */
 	bool no_headers;        /* do not collect the response's headers */
 	bool discard_body;      /* count the body, do not keep it */
-	const char *ca_file;    /* PEM; NULL: the system's */
+	bool compressed;        /* offer gzip and the like; the body is decompressed */
+	pm_body_fn *on_body;    /* gets the body, which is not kept; or NULL */
+	void *on_body_ctx;
+	const char *ca_file; /* PEM; NULL: the system's */
+	pm_session *session; /* or NULL */
 };
+
+/* What requests have in common: headers, credentials, a proxy, cookies.  It lives as
+ * long as the worker or until it is freed; make it in the initializer or in a
+ * task.  Connections are kept for the worker's life in any case, also without a
+ * session. What a request sets itself goes before what its session sets.  Cookies of
+ * one session are not seen by another one, nor by requests without. */
+struct pm_session_options {
+	const char *base_url; /* in front of URLs that begin with '/' */
+	const struct pm_header *headers;
+	size_t header_ct;
+	const char *user, *password;
+	const char *proxy;
+	const char *ca_file;
+	unsigned timeout_ms;
+	bool cookies; /* keep and send them, in memory */
+	bool compressed;
+};
+/* Errors: PM_EINVAL, PM_ENOMEM. */
+PM_API int pm_session_new(
+	pm_session **session, const struct pm_session_options *options) PM_MUSTCHECK;
+/* Not while a fetch uses it.  NULL is fine. */
+PM_API void pm_session_free(pm_session *session);
 
 /* A response.  Owned by the task: freed with pm_response_free() or at the end
  * of the task.  Strings are never NULL.  Times are microseconds since the
@@ -374,18 +832,79 @@ struct pm_response {
 /* Fetch, and wait for the whole response.  Any HTTP status is a success.
  * Errors: PM_EINVAL (a header or method that HTTP does not allow), PM_EBADURL
  * ... PM_EDENIED, PM_ECANCELLED; pm_task_failure() has the details.  HTTP/1.1;
- * proxies, netrc and cookies are not used; a connection is kept for the next
- * fetch of the worker. */
+ * the environment's proxies and netrc are not used, cookies only with a session; a
+ * connection is kept for the next fetch of the worker. */
 PM_API int pm_await_fetch(pm_task *task, const struct pm_request *request,
 	struct pm_response **response) PM_MUSTCHECK;
 PM_API int pm_await_get(
 	pm_task *task, const char *url, struct pm_response **response) PM_MUSTCHECK;
 PM_API void pm_response_free(struct pm_response *response);
 
+/* The first header of this name, in any case of letters; NULL: there is none. */
+PM_API const char *pm_response_header(
+	const struct pm_response *response, const char *name);
+
 /* The task's last fetch as far as it got, also when it failed: status 0 when
  * no response arrived, without a body.  NULL before the first fetch.  Valid
  * until the task's next fetch. */
 PM_API const struct pm_response *pm_task_last_response(const pm_task *task);
+
+/* ---------------------------------------------------------------------- TCP
+ *
+ * A connection or a listener belongs to the task that made it and is closed at the
+ * task's end, or before.  All functions but the closing ones wait, with
+ * PM_ECANCELLED as usual.  Errors: PM_EDNS, PM_ECONNECT, PM_ERESET, PM_ETIMEDOUT,
+ * with the errno in pm_task_failure(). */
+typedef struct pm_tcp pm_tcp;
+typedef struct pm_tcp_listener pm_tcp_listener;
+
+/* Connect to a name or an address; each address of the name is tried. */
+PM_API int pm_tcp_connect(pm_task *task, const char *host, uint16_t port,
+	int timeout_ms, pm_tcp **tcp) PM_MUSTCHECK;
+
+/* A limit for each wait of read and write from now on; at first PM_FOREVER. */
+PM_API void pm_tcp_set_timeout(pm_tcp *tcp, int timeout_ms);
+
+/* Read what there is, at least one byte, at most `size`; *len 0: the end. */
+PM_API int pm_tcp_read(
+	pm_task *task, pm_tcp *tcp, void *buf, size_t size, size_t *len) PM_MUSTCHECK;
+
+/* Read exactly `size` bytes.  PM_ETRUNCATED: the end came before. */
+PM_API int pm_tcp_read_exactly(
+	pm_task *task, pm_tcp *tcp, void *buf, size_t size) PM_MUSTCHECK;
+
+/* Read a line: *line is without its "\n" or "\r\n", followed by a NUL, and valid until
+ * the next read.  *line NULL: the end, with nothing before it.  PM_ETOOBIG: longer than
+ * `max`. */
+PM_API int pm_tcp_read_line(pm_task *task, pm_tcp *tcp, size_t max, const char **line,
+	size_t *len) PM_MUSTCHECK;
+
+/* Write all of it. */
+PM_API int pm_tcp_write(
+	pm_task *task, pm_tcp *tcp, const void *bytes, size_t len) PM_MUSTCHECK;
+
+/* Write nothing more; the other side reads the end.  And close. */
+PM_API int pm_tcp_shutdown(pm_tcp *tcp);
+PM_API void pm_tcp_close(pm_tcp *tcp);
+
+/* "127.0.0.1:4711" or "[::1]:4711", of the other side.  Lives as long as `tcp`. */
+PM_API const char *pm_tcp_peer(const pm_tcp *tcp);
+
+/* Listen on an address, or on all when it is NULL; port 0: any free one.  Several
+ * workers may listen on one port: the kernel shares out the connections (SO_REUSEPORT).
+ */
+PM_API int pm_tcp_listen(pm_task *task, const char *host, uint16_t port,
+	pm_tcp_listener **listener) PM_MUSTCHECK;
+PM_API uint16_t pm_tcp_port(const pm_tcp_listener *listener);
+PM_API int pm_tcp_accept(pm_task *task, pm_tcp_listener *listener, int timeout_ms,
+	pm_tcp **tcp) PM_MUSTCHECK;
+PM_API void pm_tcp_listener_close(pm_tcp_listener *listener);
+
+/* Accept, and serve each connection in a child of its own, which owns it, until the
+ * task is cancelled or accepting fails; never returns 0.  At most `max` at once. */
+typedef int pm_tcp_handler_fn(pm_task *task, pm_tcp *tcp, void *ctx);
+PM_API int pm_tcp_serve(pm_task *task, pm_tcp_listener *listener, unsigned max,
+	pm_tcp_handler_fn *handler, void *ctx) PM_MUSTCHECK;
 
 #ifdef __cplusplus
 }

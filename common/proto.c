@@ -139,6 +139,8 @@ int proto_job_put(struct buf *out, const struct proto_job *job)
 	uint8_t head[PROTO_JOB_HEAD_BYTES];
 	put64(head, job->task);
 	put64(head + 8, job->queued_at_us);
+	put32(head + 16, job->timeout_ms);
+	put32(head + 20, 0);
 	if (job->arg_len > LENGTH_MAX || buf_reserve(out, sizeof head + job->arg_len)) {
 		return PM_ENOMEM;
 	}
@@ -154,6 +156,7 @@ int proto_job_get(struct proto_job *job, const uint8_t *payload, size_t len)
 	}
 	job->task = get64(payload);
 	job->queued_at_us = get64(payload + 8);
+	job->timeout_ms = get32(payload + 16);
 	job->arg = payload + PROTO_JOB_HEAD_BYTES;
 	job->arg_len = len - PROTO_JOB_HEAD_BYTES;
 	return 0;
@@ -169,12 +172,15 @@ int proto_result_put(struct buf *out, const struct proto_result *result)
 	put32(head + 4, (uint32_t)result->domain);
 	put32(head + 8, (uint32_t)result->code);
 	put32(head + 12, (uint32_t)message_len);
-	if (result->len > LENGTH_MAX ||
-		buf_reserve(out, sizeof head + message_len + result->len)) {
+	put32(head + 16, (uint32_t)result->emits_len);
+	if (result->len > LENGTH_MAX || result->emits_len > UINT32_MAX / 2 ||
+		buf_reserve(out,
+			sizeof head + message_len + result->emits_len + result->len)) {
 		return PM_ENOMEM;
 	}
 	(void)buf_put(out, head, sizeof head); /* reserved above */
 	(void)buf_put(out, result->message, message_len);
+	(void)buf_put(out, result->emits, result->emits_len);
 	(void)buf_put(out, result->bytes, result->len);
 	return 0;
 }
@@ -185,8 +191,10 @@ int proto_result_get(struct proto_result *result, const uint8_t *payload, size_t
 		return PM_EINVAL;
 	}
 	uint32_t message_len = get32(payload + 12);
-	if (message_len > PROTO_MESSAGE_MAX ||
-		message_len > len - PROTO_RESULT_HEAD_BYTES) {
+	uint32_t emits_len = get32(payload + 16);
+	size_t rest = len - PROTO_RESULT_HEAD_BYTES;
+	if (message_len > PROTO_MESSAGE_MAX || message_len > rest ||
+		emits_len > rest - message_len) {
 		return PM_EINVAL;
 	}
 	result->error = (int32_t)get32(payload);
@@ -197,8 +205,48 @@ int proto_result_get(struct proto_result *result, const uint8_t *payload, size_t
 	}
 	result->message = (const char *)payload + PROTO_RESULT_HEAD_BYTES;
 	result->message_len = message_len;
-	result->bytes = payload + PROTO_RESULT_HEAD_BYTES + message_len;
-	result->len = len - PROTO_RESULT_HEAD_BYTES - message_len;
+	result->emits = payload + PROTO_RESULT_HEAD_BYTES + message_len;
+	result->emits_len = emits_len;
+	result->bytes = result->emits + emits_len;
+	result->len = rest - message_len - emits_len;
+	return 0;
+}
+
+int proto_emit_put(struct buf *out, const struct proto_emit *emit)
+{
+	uint8_t head[PROTO_EMIT_HEAD_BYTES];
+	put64(head, emit->task);
+	put64(head + 8, emit->tag);
+	put32(head + 16, emit->timeout_ms);
+	put32(head + 20, emit->once ? 1 : 0);
+	put32(head + 24, (uint32_t)emit->arg_len);
+	if (emit->arg_len > UINT32_MAX / 2 ||
+		buf_reserve(out, sizeof head + emit->arg_len)) {
+		return PM_ENOMEM;
+	}
+	(void)buf_put(out, head, sizeof head); /* reserved above */
+	(void)buf_put(out, emit->arg, emit->arg_len);
+	return 0;
+}
+
+int proto_emit_get(
+	struct proto_emit *emit, const uint8_t *emits, size_t len, size_t *at)
+{
+	if (*at > len || len - *at < PROTO_EMIT_HEAD_BYTES) {
+		return PM_EINVAL;
+	}
+	const uint8_t *p = emits + *at;
+	uint32_t arg_len = get32(p + 24);
+	if (arg_len > len - *at - PROTO_EMIT_HEAD_BYTES || get32(p + 20) > 1) {
+		return PM_EINVAL;
+	}
+	emit->task = get64(p);
+	emit->tag = get64(p + 8);
+	emit->timeout_ms = get32(p + 16);
+	emit->once = get32(p + 20) == 1;
+	emit->arg = p + PROTO_EMIT_HEAD_BYTES;
+	emit->arg_len = arg_len;
+	*at += PROTO_EMIT_HEAD_BYTES + arg_len;
 	return 0;
 }
 
@@ -281,6 +329,8 @@ const char *proto_exit_text(int code)
 		return "has no nanomsg thread";
 	case PROTO_EXIT_MEMORY:
 		return "ran out of memory";
+	case PROTO_EXIT_INIT:
+		return "failed in its initializer";
 	default:
 		return NULL;
 	}

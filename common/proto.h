@@ -36,7 +36,7 @@
 #include "common/poolmap.h"
 
 enum {
-	PROTO_VERSION = 1,
+	PROTO_VERSION = 2,
 	PROTO_NONCE_BYTES = 16,
 	PROTO_HEAD_BYTES = 48,
 	PROTO_RECORD_BYTES = 24,
@@ -44,8 +44,9 @@ enum {
 	PROTO_BATCH_BYTES = 64 * 1024,  /* a frame this long is closed */
 	PROTO_BATCH_RECORDS = 64,       /* or with this many records */
 	PROTO_FRAME_MAX = PROTO_PIECE_BYTES + PROTO_BATCH_BYTES + 1024,
-	PROTO_JOB_HEAD_BYTES = 16,
-	PROTO_RESULT_HEAD_BYTES = 16,
+	PROTO_JOB_HEAD_BYTES = 24,
+	PROTO_RESULT_HEAD_BYTES = 20,
+	PROTO_EMIT_HEAD_BYTES = 28,
 	PROTO_MESSAGE_MAX = PM_MESSAGE_MAX,
 	PROTO_CANCEL_MAX = 512, /* values in one CANCEL */
 };
@@ -96,10 +97,12 @@ int proto_head_get(struct proto_head *head, const void *frame, size_t len);
 int proto_record_get(
 	struct proto_record *record, const void *frame, size_t len, size_t *at);
 
-/* Payload of a job: task address u64 | queued_at_us u64 | argument bytes. */
+/* Payload of a job: task address u64 | queued_at_us u64 | timeout_ms u32 |
+ * reserved u32 (0) | argument bytes. */
 struct proto_job {
 	uint64_t task;
 	uint64_t queued_at_us;
+	uint32_t timeout_ms; /* of one attempt; 0: none */
 	const uint8_t *arg;
 	size_t arg_len;
 };
@@ -107,16 +110,33 @@ int proto_job_put(struct buf *out, const struct proto_job *job);
 int proto_job_get(struct proto_job *job, const uint8_t *payload, size_t len);
 
 /* Payload of a result: error i32 | domain u32 | code i32 | message length u32 |
- * message | bytes. */
+ * length of emitted jobs u32 | message | emitted jobs | bytes. */
 struct proto_result {
 	int error, domain, code;
 	const char *message; /* not terminated */
 	size_t message_len;
+	const uint8_t *emits; /* a sequence of struct proto_emit */
+	size_t emits_len;
 	const uint8_t *bytes;
 	size_t len;
 };
 int proto_result_put(struct buf *out, const struct proto_result *result);
 int proto_result_get(struct proto_result *result, const uint8_t *payload, size_t len);
+
+/* A job that a task adds: task address u64 | tag u64 | timeout_ms u32 | flags u32
+ * (1: once) | length u32 | argument bytes. */
+struct proto_emit {
+	uint64_t task;
+	uint64_t tag;
+	uint32_t timeout_ms;
+	bool once;
+	const uint8_t *arg;
+	size_t arg_len;
+};
+int proto_emit_put(struct buf *out, const struct proto_emit *emit);
+/* Read the one at *at (0: the first), move *at behind it. */
+int proto_emit_get(
+	struct proto_emit *emit, const uint8_t *emits, size_t len, size_t *at);
 
 /* Messages of the lifeline: name, number, direction, fixed length.  Each is one
  * packet: type u32 | slot u32 | generation u32 | count u32 | count x u64. */
@@ -158,6 +178,7 @@ enum proto_exit {
 	PROTO_EXIT_PROTO = 72,   /* frames were lost or make no sense */
 	PROTO_EXIT_NANOMSG = 73, /* nanomsg has no thread: it was live at the fork */
 	PROTO_EXIT_MEMORY = 74,
+	PROTO_EXIT_INIT = 75, /* the host's initializer failed */
 };
 /* "ran out of memory"; NULL for a code that is none of these. */
 const char *proto_exit_text(int code);

@@ -28,6 +28,7 @@ void pm_pool_options_init(struct pm_pool_options *options)
 		.files_per_task = 1,
 		.start_timeout_ms = 10000,
 		.hang_timeout_ms = 10000,
+		.queue_max = 65536,
 	};
 }
 

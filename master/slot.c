@@ -70,6 +70,10 @@ static void fill_boot(const struct slot *s, struct boot *boot)
 	boot->heartbeat_ms = SLOT_BEAT_MS;
 	boot->max_bytes = pool->options.max_bytes;
 	boot->stack_bytes = pool->options.stack_bytes;
+	boot->init = (uint64_t)(uintptr_t)pool->options.init;
+	boot->fini = (uint64_t)(uintptr_t)pool->options.fini;
+	boot->on_job_error = (uint64_t)(uintptr_t)pool->options.on_job_error;
+	boot->check_descriptors = pool->options.check_descriptors;
 	snprintf(boot->job_path, sizeof boot->job_path, "%s/j-%u-%u", pool->rundir.path,
 		s->number, s->generation);
 	snprintf(
@@ -156,7 +160,8 @@ static void respawn(struct slot *s, const char *why)
 static int ask_for_worker(struct slot *s, struct control_request *request, int lifeline)
 {
 	int memory = -1;
-	int err = blackbox_new(&s->blackbox, &memory);
+	int err = blackbox_new(&s->blackbox, &memory, s->pool->options.init_arg,
+		s->pool->options.init_len);
 	if (!err) {
 		request->type = CONTROL_BLACKBOX;
 		err = control_send(s->pool->control, request, sizeof *request, memory);

@@ -15,7 +15,7 @@ static int fd = -1;
 
 static void open_box(void)
 {
-	cr_assert_eq(blackbox_new(&box, &fd), 0, "%s", pm_last_error());
+	cr_assert_eq(blackbox_new(&box, &fd, NULL, 0), 0, "%s", pm_last_error());
 }
 
 Test(blackbox, is_empty_at_first, .timeout = 10)
