@@ -23,7 +23,8 @@ int main(int argc, char **argv)
 	pm_pool *pool;
 	size_t ct = 0;
 	for (; ct < 100 && (int)ct + 1 < argc; ct++) {
-		jobs[ct] = (struct pm_job){argv[ct + 1], strlen(argv[ct + 1]), false};
+		jobs[ct].arg = argv[ct + 1];
+		jobs[ct].len = strlen(argv[ct + 1]);
 	}
 	if (pm_pool_open(&pool, NULL) || pm_map(pool, get, jobs, ct, results)) {
 		fprintf(stderr, "get: %s\n", pm_last_error());
