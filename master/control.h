@@ -24,13 +24,14 @@ enum control_type {
 	CONTROL_BLACKBOX,   /* of the worker that is spawned next */
 	CONTROL_SPAWN,      /* fork a worker: boot, its end of the lifeline */
 	CONTROL_END,        /* the host process ends: so shall you */
-	CONTROL_KILL,       /* SIGKILL to slot, generation */
+	CONTROL_KILL,       /* a signal to slot, generation */
 	CONTROL_SPAWNED,    /* slot, generation, pid; or pid 0 and an errno in status */
 	CONTROL_EXITED,     /* slot, generation, pid, status of waitpid() */
 };
 
 struct control_request {
 	enum control_type type;
+	int signal;                       /* KILL */
 	struct boot boot;                 /* SPAWN; KILL reads the route alone */
 	char rundir[RUNDIR_PATH_MAX + 1]; /* ATTACH */
 };

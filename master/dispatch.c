@@ -2,20 +2,29 @@
  *
  * dispatch - which job goes to which worker, and when; see pool.h.
  *
- * Runs in: the master, once per turn.  Spreads before it stacks: of the workers
- * that have credit, the one that holds least gets the next job.  How much
- * credit there is says credit.c.
+ * Runs in: the master, once per turn.  By default it spreads before it stacks: of
+ * the workers that have credit, the one that holds least gets the next job.  How
+ * much credit there is says credit.c.
  * Suspects (verdict.c) go to one worker that holds nothing else.
  */
 #include <string.h>
 
 #include "master/pool.h"
 
+/* Jobs that this worker may still get before it is replaced. */
+static bool may_take(const struct slot *s)
+{
+	unsigned max = s->pool->options.max_jobs_per_worker;
+	return !max || s->sent_ct < max;
+}
+
 static bool has_credit(struct slot *s, uint64_t now_us)
 {
 	return s->state == SLOT_READY && !s->quarantine && !s->outbox.waiting_bytes &&
-	       s->held.ct < credit_window(&s->credit, now_us);
+	       may_take(s) && s->held.ct < credit_window(&s->credit, now_us);
 }
+
+/* --------------------------------------------------------------- schedules */
 
 /* Does `a` hold less than `b`, for the tasks that it can run at once?  Not "has
  * more free credit": windows grow with a worker's speed, and a job put into
@@ -26,7 +35,7 @@ static bool less_loaded(const struct slot *a, const struct slot *b)
 	       (uint64_t)b->held.ct * a->concurrency;
 }
 
-static struct slot *pick(struct pm_pool *pool)
+static struct slot *least_loaded(struct pm_pool *pool)
 {
 	struct slot *best = NULL;
 	for (unsigned i = 0; i < pool->slot_ct; i++) {
@@ -38,14 +47,88 @@ static struct slot *pick(struct pm_pool *pool)
 	return best;
 }
 
+/* The first one with room, from the one whose turn it is. */
+static struct slot *round_robin(struct pm_pool *pool)
+{
+	for (unsigned n = 0; n < pool->slot_ct; n++) {
+		struct slot *s = &pool->slots[(pool->next_worker + n) % pool->slot_ct];
+		if (has_credit(s, pool->now_us)) {
+			return s;
+		}
+	}
+	return NULL;
+}
+
+static struct slot *ask_scheduler(struct pm_pool *pool, const struct job *job)
+{
+	const struct pm_scheduler *own = pool->options.scheduler;
+	struct pm_job public = {.arg = job->arg,
+		.len = job->arg_len,
+		.once = job->once,
+		.timeout_ms = job->timeout_ms,
+		.tag = job->tag};
+	for (unsigned i = 0; i < pool->slot_ct; i++) {
+		struct slot *s = &pool->slots[i];
+		pool->loads[i] =
+			(struct pm_worker_load){.has_room = has_credit(s, pool->now_us),
+				.held = (unsigned)s->held.ct,
+				.concurrency = s->concurrency,
+				.taken = s->taken_ct};
+	}
+	int n = own->pick(own->ctx, &public, pool->loads, pool->slot_ct);
+	bool good = n >= 0 && (unsigned)n < pool->slot_ct && pool->loads[n].has_room;
+	return good ? &pool->slots[n] : NULL;
+}
+
+/* The worker for this job; NULL: for any job. */
+static struct slot *pick(struct pm_pool *pool, const struct job *job)
+{
+	if (pool->options.schedule == PM_ROUND_ROBIN) {
+		return round_robin(pool);
+	}
+	if (pool->options.schedule == PM_OWN_SCHEDULER && job) {
+		return ask_scheduler(pool, job);
+	}
+	return least_loaded(pool);
+}
+
+void dispatch_worker_up(const struct slot *s)
+{
+	const struct pm_scheduler *own = s->pool->options.scheduler;
+	if (s->pool->options.schedule == PM_OWN_SCHEDULER && own->worker_up) {
+		own->worker_up(own->ctx, s->number);
+	}
+}
+
+void dispatch_worker_down(const struct slot *s)
+{
+	const struct pm_scheduler *own = s->pool->options.scheduler;
+	if (s->pool->options.schedule == PM_OWN_SCHEDULER && own->worker_down) {
+		own->worker_down(own->ctx, s->number);
+	}
+}
+
+void dispatch_done(const struct slot *s)
+{
+	const struct pm_scheduler *own = s->pool->options.scheduler;
+	if (own->job_done) {
+		own->job_done(own->ctx, s->number);
+	}
+}
+
+/* -------------------------------------------------------------------- send */
+
 /* A job that is not on its way as a whole is with a worker that is doomed now,
  * and comes back when its exit is reported. */
 static void send_job(struct pm_pool *pool, struct job *job, struct slot *s)
 {
 	ledger_send(job, &s->held, s);
 	job->ordinal = s->sent_ct++;
+	s->taken_ct++;
+	pool->next_worker = s->number + 1;
 	struct proto_job payload = {.task = (uint64_t)(uintptr_t)job->task,
 		.queued_at_us = job->queued_at_us,
+		.timeout_ms = job->timeout_ms,
 		.arg = job->arg,
 		.arg_len = job->arg_len};
 	buf_clear(&pool->scratch);
@@ -101,29 +184,61 @@ static void run_suspects(struct pm_pool *pool)
 		s->quarantine = true;
 		pool->quarantine = s;
 	}
-	if (s->state == SLOT_READY && !s->held.ct) {
+	if (s->state == SLOT_READY && !s->held.ct && may_take(s)) {
 		send_job(pool, list_entry(first, struct job, link), s);
 	}
 }
 
 /* -------------------------------------------------------------------- turn */
 
-void dispatch_run(struct pm_pool *pool)
+static struct job *first_queued(struct pm_pool *pool)
+{
+	struct list_node *n = list_first(&pool->ledger.queue);
+	return n ? list_entry(n, struct job, link) : NULL;
+}
+
+/* A source is asked only when somebody has room for the job; and it is the host's: what
+ * was picked before it was asked may be gone. */
+static void run_queue(struct pm_pool *pool)
 {
 	struct slot *s;
-	run_suspects(pool);
-	while ((s = pick(pool))) {
-		struct list_node *first = list_first(&pool->ledger.queue);
-		if (!first && !(pool->map && map_pull(pool->map))) {
+	while ((s = pick(pool, NULL))) {
+		struct job *job = first_queued(pool);
+		if (!job) {
+			if (!map_pull_any(pool)) {
+				break;
+			}
+			continue;
+		}
+		if (pool->options.schedule == PM_OWN_SCHEDULER) {
+			s = pick(pool, job);
+		}
+		if (!s) {
 			break;
 		}
-		first = list_first(&pool->ledger.queue);
-		send_job(pool, list_entry(first, struct job, link), s);
+		send_job(pool, job, s);
 	}
+}
+
+void dispatch_run(struct pm_pool *pool)
+{
+	run_suspects(pool);
+	run_queue(pool);
+}
+
+void dispatch_flush(struct pm_pool *pool)
+{
 	for (unsigned i = 0; i < pool->slot_ct; i++) {
-		const struct outbox *o = &pool->slots[i].outbox;
-		if (o->open_ct || o->waiting_bytes) {
-			slot_flush(&pool->slots[i]);
+		struct slot *s = &pool->slots[i];
+		if (s->outbox.open_ct || s->outbox.waiting_bytes) {
+			slot_flush(s);
+		}
+		if (s->cancels.len) {
+			slot_send_cancels(s);
+		}
+		if (s->state == SLOT_READY && !may_take(s)) {
+			s->recycled = true;
+			slot_drain(s);
 		}
 	}
 }

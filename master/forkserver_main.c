@@ -233,7 +233,7 @@ static void serve(struct client *client)
 		struct child *c = find(
 			client, request.boot.route.slot, request.boot.route.generation);
 		if (c && !c->exited) {
-			kill(c->pid, SIGKILL);
+			kill(c->pid, request.signal);
 		}
 	}
 	if (fd >= 0) {

@@ -47,6 +47,42 @@ static struct job *match(const struct slot *s, uint64_t id, uint32_t attempt)
 	return current ? job : NULL;
 }
 
+/* Enter the jobs that the task has added.  0, or what fails the task's own job. */
+static int take_emits(struct job *job, const struct proto_result *result)
+{
+	struct proto_emit emit;
+	size_t at = 0;
+	int err = 0;
+	if (!job->waiter->emitted) {
+		return PM_ESTATE;
+	}
+	while (!err && at < result->emits_len) {
+		err = proto_emit_get(&emit, result->emits, result->emits_len, &at);
+		if (!err) {
+			err = job->waiter->emitted(job->waiter, &emit);
+		}
+	}
+	return err;
+}
+
+static void settle(struct slot *s, struct job *job, const struct proto_result *result)
+{
+	struct pm_pool *pool = s->pool;
+	int err = result->emits_len ? take_emits(job, result) : 0;
+	if (job->stop && job->result.error == PM_ECANCELLED) {
+		cancel_fill(&job->result, job->stop, pm_error_text(job->stop));
+	} else if (err) {
+		cancel_fill(&job->result, err,
+			err == PM_ESTATE
+				? "pm_emit() in a job that belongs to no stream"
+				: "a job of pm_emit() could not be taken");
+	}
+	job->result.worker = (int)s->number;
+	ledger_settle(&pool->ledger, job);
+	pool->stats.results++;
+	job->waiter->settled(job->waiter, job);
+}
+
 static enum inbox_verdict on_result(
 	void *ctx, uint64_t id, uint32_t attempt, const uint8_t *payload, size_t len)
 {
@@ -58,17 +94,18 @@ static enum inbox_verdict on_result(
 		pool->stats.frames_dropped++;
 		return INBOX_TAKEN;
 	}
-	if (!job->map) {
+	if (!job->waiter) {
+		pool->forgotten_ct--;
 		ledger_free(&pool->ledger, job); /* cancelled: nobody waits for it */
 	} else if (fill_result(&job->result, &result)) {
-		job->result.worker = (int)s->number;
-		ledger_settle(job);
-		pool->stats.results++;
-		map_settled(job->map, job);
+		settle(s, job, &result);
 	} else {
 		return INBOX_NOMEM;
 	}
 	credit_settled(&s->credit, pool->now_us);
+	if (pool->options.schedule == PM_OWN_SCHEDULER) {
+		dispatch_done(s);
+	}
 	return INBOX_TAKEN;
 }
 

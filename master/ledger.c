@@ -92,6 +92,7 @@ int ledger_add(struct ledger *l, struct job **out, const void *arg, size_t len)
 	l->serial += l->serial == UINT32_MAX ? 2 : 1; /* never 0: no id is 0 */
 	l->table[place] = job;
 	l->open_ct++;
+	l->live_ct++;
 	ledger_move(job, JOB_QUEUED, &l->queue, false);
 	*out = job;
 	return 0;
@@ -121,9 +122,10 @@ void ledger_requeue(struct ledger *l, struct job *job, bool suspect)
 	}
 }
 
-void ledger_settle(struct job *job)
+void ledger_settle(struct ledger *l, struct job *job)
 {
 	ledger_move(job, JOB_DONE, NULL, false);
+	l->live_ct--;
 }
 
 void ledger_free(struct ledger *l, struct job *job)
@@ -136,6 +138,7 @@ void ledger_free(struct ledger *l, struct job *job)
 	l->table[place] = NULL;
 	l->free_places[l->free_ct++] = place;
 	l->open_ct--;
+	l->live_ct -= job->state == JOB_DONE ? 0 : 1;
 	pm_results_clear(&job->result, 1);
 	free(job);
 }

@@ -6,7 +6,7 @@
  *
  *     QUEUED  in `queue`, or in `suspects` when it may be what kills workers
  *     SENT    in the `held` list of one slot, for one generation and attempt
- *     DONE    its result is set; its map owns it now
+ *     DONE    its result is set; its waiter owns it now
  *
  *     QUEUED -> SENT -> DONE,  SENT -> QUEUED (worker lost),  QUEUED -> DONE
  *
@@ -22,19 +22,31 @@
 #include "common/list.h"
 #include "common/poolmap.h"
 
-struct map;
 struct slot;
+struct job;
+struct proto_emit;
+
+/* Who waits for a job's result: a map, or a future. */
+struct waiter {
+	/* The job is DONE, and the waiter's to free. */
+	void (*settled)(struct waiter *waiter, struct job *job);
+	/* A task of its has added a job.  0 or an enum pm_error, which fails the
+	 * task's own job; NULL: there is no place for another job's result. */
+	int (*emitted)(struct waiter *waiter, const struct proto_emit *emit);
+};
 
 enum job_state { JOB_QUEUED, JOB_SENT, JOB_DONE };
 
 struct job {
 	/* identity */
-	uint64_t id;     /* in the pool, never used twice */
-	struct map *map; /* NULL: nobody wants the result any more */
-	uint64_t index;  /* in its map */
+	uint64_t id;           /* in the pool, never used twice */
+	struct waiter *waiter; /* NULL: nobody wants the result any more */
+	uint64_t index;        /* in its map */
 	pm_task_fn *task;
 	uint64_t queued_at_us;
-	bool once; /* must not run twice */
+	bool once;           /* must not run twice */
+	unsigned timeout_ms; /* of one attempt; 0: none */
+	uint64_t tag;
 
 	/* state */
 	enum job_state state;
@@ -46,6 +58,7 @@ struct job {
 	unsigned blamed;      /* deaths of workers while it was on the CPU */
 	unsigned deaths;      /* deaths while it had begun and none was */
 	unsigned lone_deaths; /* of these, the ones in which it was alone */
+	int stop; /* the worker was told to stop it, and this is why; 0: it was not */
 
 	/* result, when DONE; bytes and message are malloc'd, owned by the job */
 	struct pm_result result;
@@ -62,6 +75,7 @@ struct ledger {
 	struct list queue;
 	struct list suspects;
 	size_t open_ct; /* jobs in the table */
+	size_t live_ct; /* of these, the ones that are not DONE */
 };
 
 void ledger_init(struct ledger *l);
@@ -77,7 +91,7 @@ struct job *ledger_find(const struct ledger *l, uint64_t id);
 void ledger_send(struct job *job, struct list *held, struct slot *slot);
 /* Back to the front of the queue, or among the suspects. */
 void ledger_requeue(struct ledger *l, struct job *job, bool suspect);
-void ledger_settle(struct job *job);
+void ledger_settle(struct ledger *l, struct job *job);
 void ledger_free(struct ledger *l, struct job *job);
 
 #endif

@@ -17,7 +17,11 @@
 static void set_cause(const struct slot *s, int status, struct pm_result *r)
 {
 	char text[160];
-	if (s->doom == DOOM_SILENT) {
+	if (s->blackbox && atomic_load(&s->blackbox->overflow)) {
+		snprintf(text, sizeof text,
+			"a task ran over the end of its stack of %zu bytes (signal %d)",
+			s->pool->options.stack_bytes, WTERMSIG(status));
+	} else if (s->doom == DOOM_SILENT) {
 		snprintf(text, sizeof text,
 			"worker was silent for %u ms and was killed",
 			s->pool->options.hang_timeout_ms);
@@ -37,18 +41,34 @@ static void fail(const struct slot *s, struct job *job, int status)
 {
 	set_cause(s, status, &job->result);
 	job->result.error = PM_EWORKERLOST;
+	if (job->stop) { /* it was to end anyway: that is why it did */
+		cancel_fill(&job->result, job->stop, pm_error_text(job->stop));
+	}
 	job->result.worker = (int)s->number;
-	ledger_settle(job);
+	ledger_settle(&s->pool->ledger, job);
 	s->pool->stats.results++;
-	map_settled(job->map, job);
+	job->waiter->settled(job->waiter, job);
+}
+
+/* A job with a deadline that kept its worker from everything else until the
+ * watchdog came: it has had its time. */
+static void time_out(const struct slot *s, struct job *job)
+{
+	char text[160];
+	snprintf(text, sizeof text,
+		"ran for more than %u ms without a pause; its worker was killed",
+		job->timeout_ms);
+	job->result.attempts = job->attempts;
+	cancel_at_once(s->pool, job, PM_ETIMEDOUT, text);
 }
 
 static void carry_out(struct slot *s, struct job *job, enum verdict verdict, int status)
 {
 	struct ledger *l = &s->pool->ledger;
-	if (!job->map) {
+	if (!job->waiter) {
+		s->pool->forgotten_ct--;
 		ledger_free(l, job); /* nobody waits for it */
-	} else if (verdict == VERDICT_FAIL) {
+	} else if (verdict == VERDICT_FAIL || job->stop) {
 		fail(s, job, status);
 	} else {
 		ledger_requeue(l, job, verdict == VERDICT_SUSPECT);
@@ -68,8 +88,13 @@ void loss_settle(struct slot *s, int status)
 		first && list_entry(first, struct job, link)->ordinal >= begun;
 	while (!list_empty(&s->held)) {
 		struct job *job = list_entry(s->held.head.prev, struct job, link);
+		if (s->doom == DOOM_SILENT && job->timeout_ms && job->waiter &&
+			current == job->id) {
+			time_out(s, job);
+			continue;
+		}
 		struct verdict_evidence e = {
-			.begun = job->ordinal < begun,
+			.begun = job->ordinal < begun || s->pool->single,
 			.next = none_begun && job->ordinal == begun,
 			.blamed = current == job->id,
 			.other = current != 0 && current != job->id,

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
- * map - one map in progress: pulls jobs from its source while there is room,
- * and delivers results to its sink; and the public calls that start one.
+ * map - maps in progress: pull jobs from their sources while there is room, and
+ * deliver results to their sinks; see pool.h.
  *
  * Runs in: the master.  The window is kept here: what is between the oldest job
  * that is not delivered and the newest one that was taken, in jobs and bytes.
+ * Who starts a map: calls.c (and waits for it), iter.c, future.c.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/error.h"
 #include "master/forkserver.h"
 #include "master/pool.h"
 
-enum { WINDOW_DEFAULT = 65536, WINDOW_BYTES_DEFAULT = 256 << 20 };
+enum { WINDOW_BYTES_DEFAULT = 256 << 20 };
 
 /* ------------------------------------------------------------------ source */
 
@@ -33,44 +34,48 @@ static bool has_room(const struct map *m)
 	       (open < m->stream.window && expected_bytes(m) < m->stream.window_bytes);
 }
 
-static int enter(struct map *m, const struct pm_job *from)
+static int enter(struct map *m, pm_task_fn *task, const struct pm_job *from)
 {
-	struct pm_pool *pool = m->pool;
 	struct job *job;
-	if (from->len > pool->options.max_bytes) {
-		return error_note(PM_ETOOBIG,
-			"argument of job %llu is %zu bytes, over max_bytes %zu",
-			(unsigned long long)m->pulled, from->len,
-			pool->options.max_bytes);
+	if (order_reserve(&m->order, m->pulled)) {
+		return error_note(PM_ENOMEM, "no memory for job %llu",
+			(unsigned long long)m->pulled);
 	}
-	int err = order_reserve(&m->order, m->pulled);
-	if (!err) {
-		err = ledger_add(&pool->ledger, &job, from->arg, from->len);
-	}
+	int err = pool_take_job(m->pool, &job, task, from);
 	if (err) {
+		char why[256];
+		snprintf(why, sizeof why, "%s", pm_last_error());
 		return error_note(
-			err, "no memory for job %llu", (unsigned long long)m->pulled);
+			err, "job %llu: %s", (unsigned long long)m->pulled, why);
 	}
-	job->map = m;
+	job->waiter = &m->waiter;
 	job->index = m->pulled++;
-	job->task = m->stream.task;
-	job->once = from->once;
-	job->queued_at_us = pool->now_us;
 	m->open_bytes += sizeof *job + job->arg_len;
-	pool->stats.jobs++;
 	return 0;
 }
 
-bool map_pull(struct map *m)
+static int ask_source(struct map *m, struct pm_job *job)
+{
+	m->woken = false;
+	m->busy++;
+	int step = m->stream.source(m->stream.ctx, job);
+	m->busy--;
+	return step;
+}
+
+static bool pull(struct map *m)
 {
 	struct pm_job job = {0};
-	if (m->source != SOURCE_OPEN || m->ended || m->cancelled || !has_room(m)) {
+	if (m->source != SOURCE_OPEN || m->busy || m->ended || m->cancelled ||
+		!has_room(m)) {
 		return false;
 	}
-	m->woken = false;
-	int step = m->stream.source(m->stream.ctx, &job);
+	int step = ask_source(m, &job);
+	if (m->ended || m->source == SOURCE_ENDED) {
+		return false; /* the callback has ended it */
+	}
 	if (step == PM_SOURCE_JOB) {
-		step = enter(m, &job);
+		step = enter(m, m->stream.task, &job);
 		if (!step) {
 			return true;
 		}
@@ -85,22 +90,74 @@ bool map_pull(struct map *m)
 	return false;
 }
 
+/* One job from each map in turn, so that a long one does not keep the others
+ * waiting. */
+bool map_pull_any(struct pm_pool *pool)
+{
+	for (size_t n = pool->map_ct; n > 0; n--) {
+		if (pool->pull_at >= pool->map_ct) {
+			pool->pull_at = 0;
+		}
+		struct map *m = pool->maps[pool->pull_at++];
+		if (m && pull(m)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A task has added a job. */
+static int on_emitted(struct waiter *waiter, const struct proto_emit *emit)
+{
+	struct map *m = (struct map *)waiter;
+	pm_task_fn *task = (pm_task_fn *)(uintptr_t)emit->task;
+	struct pm_job job = {.arg = emit->arg,
+		.len = emit->arg_len,
+		.once = emit->once,
+		.timeout_ms = emit->timeout_ms,
+		.tag = emit->tag};
+	if (m->results) {
+		return PM_ESTATE; /* an array has no place for its result */
+	}
+	if (m->stop_error || m->cancelled || m->pool->phase != POOL_OPEN) {
+		return 0; /* the map is ending, and takes no more jobs */
+	}
+	if (m->pulled - m->delivered >= PM_WINDOW_MAX) {
+		return PM_EFULL;
+	}
+	return forkserver_knows(task) ? enter(m, task, &job) : PM_ETASK;
+}
+
 /* -------------------------------------------------------------------- sink */
 
-void map_settled(struct map *m, struct job *job)
+static bool stops(const struct map *m, const struct pm_result *r)
 {
+	return (m->stream.stop_on == PM_STOP_FIRST_ERROR && r->error) ||
+	       (m->stream.stop_on == PM_STOP_FIRST_SUCCESS && !r->error);
+}
+
+static void on_settled(struct waiter *waiter, struct job *job)
+{
+	struct map *m = (struct map *)waiter;
 	job->result.index = job->index;
 	job->result.attempts = job->attempts;
+	job->result.tag = job->tag;
 	m->settled++;
 	m->result_bytes += job->result.len;
 	m->open_bytes += job->result.len;
 	order_put(&m->order, job);
+	if (m->stream.stop_on && !m->stop_error && stops(m, &job->result)) {
+		map_stop(m, PM_ECANCELLED, job->result.error);
+	}
 }
 
 /* Give one result away; the sink's answer. */
 static int give(struct map *m, struct job *job)
 {
 	if (m->results) {
+		if (m->on_result) {
+			m->on_result(m->on_result_ctx, &job->result);
+		}
 		m->results[job->index] = job->result;
 		job->result = (struct pm_result){0}; /* the caller owns it now */
 		return PM_SINK_TAKEN;
@@ -110,66 +167,99 @@ static int give(struct map *m, struct job *job)
 	return m->stream.sink(m->stream.ctx, &job->result);
 }
 
-void map_deliver(struct map *m)
+static void delivered(struct map *m, struct job *job, uint64_t bytes)
+{
+	ledger_free(&m->pool->ledger, job);
+	m->delivered++;
+	m->open_bytes -= bytes;
+}
+
+/* One result; false: not now.  The job is taken out first: the callback may end the
+ * map, which must not find it then. */
+static bool deliver_one(struct map *m, struct job *job)
+{
+	uint64_t bytes = sizeof *job + job->arg_len + job->result.len;
+	m->woken = false;
+	order_pop(&m->order);
+	job->waiter = NULL;
+	m->in_sink = true;
+	m->busy++;
+	int step = give(m, job);
+	m->busy--;
+	m->in_sink = false;
+	if (m->ended) {
+		ledger_free(&m->pool->ledger, job);
+	} else if (step == PM_SINK_WAIT) {
+		job->waiter = &m->waiter;
+		order_put_back(&m->order, job);
+		m->sink_waits = !m->woken; /* woken before it said so: next turn */
+		return false;
+	} else if (step < 0) {
+		ledger_free(&m->pool->ledger, job);
+		map_abort(m, step);
+	} else {
+		delivered(m, job, bytes);
+	}
+	return true;
+}
+
+static void deliver(struct map *m)
 {
 	struct job *job;
-	while (!m->ended && !m->cancelled && !m->sink_waits &&
-		(job = order_first(&m->order))) {
-		uint64_t bytes = sizeof *job + job->arg_len + job->result.len;
-		m->woken = false;
-		int step = give(m, job);
-		if (step == PM_SINK_WAIT) {
-			m->sink_waits = true;
-			if (m->woken) { /* before it said so: the next turn asks */
-				m->sink_waits = false;
-				return;
-			}
-		} else if (step < 0) {
-			map_abort(m, step);
-		} else {
-			order_pop(&m->order);
-			ledger_free(&m->pool->ledger, job);
-			m->delivered++;
-			m->open_bytes -= bytes;
-		}
+	while (!m->ended && !m->cancelled && !m->sink_waits && !m->in_sink &&
+		(job = order_first(&m->order)) && deliver_one(m, job)) {
 	}
 }
 
-void map_check_end(struct map *m)
+struct job *map_take(struct map *m)
 {
-	if (m->source == SOURCE_ENDED && m->delivered == m->pulled) {
-		m->ended = true;
+	struct job *job = order_first(&m->order);
+	if (job) {
+		order_pop(&m->order);
+		job->waiter = NULL;
+		job->result.arg = job->arg;
+		job->result.arg_len = job->arg_len;
+		m->delivered++;
+		m->open_bytes -= sizeof *job + job->arg_len + job->result.len;
 	}
+	return job;
 }
 
 /* --------------------------------------------------------------------- end */
 
-/* Forget one open job.  True: a worker has it, and nobody waits for it now. */
-static bool forget(struct pm_pool *pool, struct job *job)
+void map_stop(struct map *m, int job_error, int error)
 {
-	if (job->state == JOB_SENT) {
-		job->map = NULL;
-		return true;
+	if (!m->stop_error && !m->ended) {
+		m->stop_error = job_error;
+		m->error = error;
+		m->stop_due = true;
+		m->source = SOURCE_ENDED;
+		pool_wake(m->pool);
 	}
-	ledger_free(&pool->ledger, job);
-	return false;
 }
 
-static void cancel_held(struct slot *s)
+static void stop_open_jobs(struct map *m)
 {
-	uint64_t *ids = calloc(s->held.ct + 1, sizeof *ids);
-	size_t ct = 0;
-	struct list_node *n = s->held.head.next;
-	for (; ids && n != &s->held.head; n = n->next) {
-		struct job *job = list_entry(n, struct job, link);
-		if (!job->map) {
-			ids[ct++] = job->id;
+	struct ledger *l = &m->pool->ledger;
+	m->stop_due = false;
+	for (size_t i = 0; i < l->cap; i++) {
+		if (l->table[i] && l->table[i]->waiter == &m->waiter) {
+			cancel_job(m->pool, l->table[i], m->stop_error);
 		}
 	}
-	if (ct && s->state == SLOT_READY) {
-		slot_cancel(s, ids, ct);
+}
+
+/* Forget one open job; one that a worker has stays in the ledger, and nobody
+ * waits for it. */
+static void forget(struct pm_pool *pool, struct job *job)
+{
+	if (job->state == JOB_SENT) {
+		job->waiter = NULL;
+		pool->forgotten_ct++;
+		slot_cancel(job->slot, job->id);
+	} else {
+		ledger_free(&pool->ledger, job);
 	}
-	free(ids);
 }
 
 static void forget_all(struct map *m)
@@ -180,14 +270,10 @@ static void forget_all(struct map *m)
 		order_pop(&m->order);
 		ledger_free(l, job);
 	}
-	bool running = false;
 	for (size_t i = 0; i < l->cap; i++) {
-		if (l->table[i] && l->table[i]->map == m) {
-			running |= forget(m->pool, l->table[i]);
+		if (l->table[i] && l->table[i]->waiter == &m->waiter) {
+			forget(m->pool, l->table[i]);
 		}
-	}
-	for (unsigned i = 0; running && i < m->pool->slot_ct; i++) {
-		cancel_held(&m->pool->slots[i]);
 	}
 }
 
@@ -195,134 +281,188 @@ void map_abort(struct map *m, int error)
 {
 	if (!m->ended) {
 		m->ended = true;
-		m->aborted = true;
 		m->error = error;
 		m->source = SOURCE_ENDED;
 		forget_all(m);
+		pool_wake(m->pool); /* workers are to be told */
 	}
 }
 
-/* ------------------------------------------------------------ public calls */
-
-static int check(struct pm_pool *pool, pm_task_fn *task)
+/* An array was taken as a whole; a stream only as far as it was read. */
+void map_shutdown(struct map *m, enum pm_shutdown how)
 {
-	if (!pool || !task) {
-		return error_note(PM_EINVAL, "a pool and a task are needed");
+	if (m->ended || (how == PM_DRAIN && m->results)) {
+		return;
 	}
-	if (!pthread_equal(pool->thread, pthread_self())) {
-		return error_note(
-			PM_ESTATE, "a pool belongs to the thread that opened it");
+	if (how == PM_CANCEL_ALL) {
+		map_stop(m, PM_ECANCELLED, PM_ECANCELLED);
+	} else if (m->source != SOURCE_ENDED) {
+		m->error = how == PM_DRAIN ? PM_ECLOSED : PM_ECANCELLED;
+		m->stop_error = PM_ECANCELLED;
 	}
-	if (pool->broken) {
-		return error_note(pool->broken, "%s", pool->broken_text);
+	m->source = SOURCE_ENDED;
+}
+
+static void check_end(struct map *m)
+{
+	if (!m->in_sink && m->source == SOURCE_ENDED && m->delivered == m->pulled) {
+		m->ended = true;
 	}
-	if (pool->map || pool->in_turn || pool->closing) {
-		return error_note(PM_ESTATE,
-			"a map is in progress on this pool, or it is closing");
+}
+
+/* -------------------------------------------------------------------- turn */
+
+void map_deliver_all(struct pm_pool *pool)
+{
+	for (size_t i = 0; i < pool->map_ct; i++) {
+		struct map *m = pool->maps[i];
+		if (m && m->stop_due) {
+			stop_open_jobs(m);
+		}
+		if (m && !m->by_hand) {
+			deliver(m);
+		}
 	}
-	if (!forkserver_knows(task)) {
-		return error_note(PM_ETASK,
-			"the task function was loaded after the forkserver started: "
-			"load "
-			"it first, then call pm_forkserver_start()");
+}
+
+static void end_one(struct map *m)
+{
+	bool aborted = m->ended;
+	if (m->cancelled) {
+		map_abort(m, PM_ECANCELLED);
 	}
+	check_end(m);
+	if (m->stream.turn && !aborted && !m->cancelled && !m->busy) {
+		m->busy++;
+		m->stream.turn(m->stream.ctx);
+		m->busy--;
+	}
+	if (m->ended && m->future && !m->busy) {
+		future_map_ended(m->future, m);
+		m->future = NULL;
+		m->released = true;
+	}
+}
+
+void map_end_all(struct pm_pool *pool)
+{
+	for (size_t i = 0; i < pool->map_ct; i++) {
+		if (pool->maps[i]) {
+			end_one(pool->maps[i]);
+		}
+	}
+}
+
+/* Only with no turn under way: they count by places in this array. */
+void map_sweep(struct pm_pool *pool)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < pool->map_ct; i++) {
+		struct map *m = pool->maps[i];
+		if (m && m->released) {
+			pool->maps[i] = NULL;
+			map_close(m);
+			free(m);
+		} else if (m) {
+			pool->maps[kept++] = m;
+		}
+	}
+	pool->map_ct = kept;
+}
+
+/* ---------------------------------------------------------------- lifetime */
+
+int map_check_stream(struct pm_stream *s, bool by_hand)
+{
+	if (!s->source || (by_hand ? s->sink || s->turn : !s->sink) ||
+		s->window > PM_WINDOW_MAX || s->stop_on > PM_STOP_FIRST_SUCCESS) {
+		return error_note(PM_EINVAL,
+			"a stream needs a source, a sink (an iterator: none) and a "
+			"window of at most %u",
+			PM_WINDOW_MAX);
+	}
+	s->window = s->window ? s->window : MAP_WINDOW;
+	s->window_bytes =
+		s->window_bytes ? s->window_bytes : (size_t)WINDOW_BYTES_DEFAULT;
 	return 0;
 }
 
-/* Run the loop until the map has ended. */
-static int run(struct map *m)
+static void timer_cb(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	map_stop(ctx, PM_ETIMEDOUT, PM_ETIMEDOUT);
+}
+
+static int start_timer(struct map *m)
+{
+	unsigned ms = m->stream.timeout_ms;
+	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	m->timer = ms ? evtimer_new(m->pool->base, timer_cb, m) : NULL;
+	return ms && (!m->timer || evtimer_add(m->timer, &tv) < 0) ? PM_ENOMEM : 0;
+}
+
+static int enlist(struct pm_pool *pool, struct map *m)
+{
+	if (pool->map_ct == pool->map_cap) {
+		size_t cap = pool->map_cap ? pool->map_cap * 2 : 8;
+		struct map **maps = realloc(pool->maps, cap * sizeof(struct map *));
+		if (!maps) {
+			return PM_ENOMEM;
+		}
+		pool->maps = maps;
+		pool->map_cap = cap;
+	}
+	pool->maps[pool->map_ct++] = m;
+	return 0;
+}
+
+int map_open(struct map *m, struct pm_pool *pool, const struct pm_stream *stream)
+{
+	m->waiter = (struct waiter){.settled = on_settled, .emitted = on_emitted};
+	m->pool = pool;
+	m->stream = *stream;
+	order_init(&m->order, !stream->unordered);
+	int err = start_timer(m);
+	if (!err) {
+		err = enlist(pool, m);
+	}
+	if (err) {
+		map_close(m);
+		return error_note(err, "no memory for a map");
+	}
+	pool_wake(pool);
+	return 0;
+}
+
+void map_close(struct map *m)
 {
 	struct pm_pool *pool = m->pool;
-	pool->map = m;
-	pool->now_us = clock_now_us();
-	order_init(&m->order, !m->stream.unordered);
-	pool_wake(pool);
-	while (!m->ended) {
-		if (pool->broken) {
-			(void)error_note(pool->broken, "%s", pool->broken_text);
-			map_abort(m, pool->broken);
-		} else if (event_base_loop(pool->base, EVLOOP_ONCE) < 0) {
-			map_abort(m, error_note(PM_ESTATE,
-					     "the event loop cannot be run: is this a "
-					     "callback of the same base?"));
+	if (pool) {
+		map_abort(m, PM_ECANCELLED);
+		for (size_t i = 0; i < pool->map_ct; i++) {
+			pool->maps[i] = pool->maps[i] == m ? NULL : pool->maps[i];
 		}
 	}
+	if (m->timer) {
+		event_free(m->timer);
+		m->timer = NULL;
+	}
 	order_fini(&m->order);
-	pool->map = NULL;
-	return m->error;
+	m->pool = NULL;
 }
 
-int pm_map_stream(pm_pool *pool, const struct pm_stream *stream)
+void map_release(struct map *m)
 {
-	int err = check(pool, stream ? stream->task : NULL);
-	if (err) {
-		return err;
+	if (!m->pool) { /* it was freed, and took everything else with it */
+		free(m);
+		return;
 	}
-	if (!stream->source || !stream->sink || stream->window > PM_WINDOW_MAX) {
-		return error_note(PM_EINVAL,
-			"a stream needs a source, a sink and a window of at most %u",
-			PM_WINDOW_MAX);
-	}
-	struct map m = {.pool = pool, .stream = *stream};
-	m.stream.window = stream->window ? stream->window : WINDOW_DEFAULT;
-	m.stream.window_bytes = stream->window_bytes ? stream->window_bytes
-						     : (size_t)WINDOW_BYTES_DEFAULT;
-	return run(&m);
-}
-
-/* The source of pm_map(): an array. */
-struct array_source {
-	const struct pm_job *jobs;
-	size_t ct, next;
-};
-
-static int array_next(void *ctx, struct pm_job *job)
-{
-	struct array_source *a = ctx;
-	if (a->next == a->ct) {
-		return PM_SOURCE_END;
-	}
-	*job = a->jobs[a->next++];
-	return PM_SOURCE_JOB;
-}
-
-int pm_map(pm_pool *pool, pm_task_fn *task, const struct pm_job *jobs, size_t ct,
-	struct pm_result *results)
-{
-	int err = check(pool, task);
-	if (err) {
-		return err;
-	}
-	if (ct && (!jobs || !results)) {
-		return error_note(PM_EINVAL, "jobs and results are needed");
-	}
-	struct array_source source = {.jobs = jobs, .ct = ct};
-	struct map m = {.pool = pool,
-		.stream = {.task = task,
-			.source = array_next,
-			.ctx = &source,
-			.unordered = true, /* each goes to its own place */
-			.window = WINDOW_DEFAULT,
-			.window_bytes = SIZE_MAX}};
-	m.results = calloc(ct ? ct : 1, sizeof *m.results);
-	if (!m.results) {
-		return error_note(PM_ENOMEM, "no memory for %zu results", ct);
-	}
-	err = run(&m);
-	if (err) {
-		pm_results_clear(m.results, ct);
-	} else if (ct) {
-		memcpy(results, m.results, ct * sizeof *results);
-	}
-	free(m.results);
-	return err;
-}
-
-void pm_results_clear(struct pm_result *results, size_t ct)
-{
-	for (size_t i = 0; i < ct; i++) {
-		free(results[i].bytes);
-		free((void *)(uintptr_t)results[i].message);
-		results[i] = (struct pm_result){0};
+	struct pm_pool *pool = m->pool;
+	map_abort(m, PM_ECANCELLED);
+	m->released = true;
+	if (!pool->depth) {
+		dispatch_flush(pool); /* who knows when the next turn comes */
+		map_sweep(pool);
 	}
 }

@@ -71,3 +71,8 @@ void order_pop(struct order *o)
 {
 	list_pop_front(&o->ready);
 }
+
+void order_put_back(struct order *o, struct job *job)
+{
+	list_push_front(&o->ready, &job->link);
+}

@@ -33,8 +33,9 @@ int order_reserve(struct order *o, uint64_t index);
 /* A job is done. */
 void order_put(struct order *o, struct job *job);
 
-/* The job whose turn it is, or NULL; take it out. */
+/* The job whose turn it is, or NULL; take it out; put it back. */
 struct job *order_first(const struct order *o);
 void order_pop(struct order *o);
+void order_put_back(struct order *o, struct job *job);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * pool - opens and closes a pool, and runs its turns; see pool.h.
+ * pool - opens a pool and frees it; see pool.h.
  *
  * Runs in: the master.  Owns the event base (unless the host brought one), the
  * control socket to the forkserver, the result wire, and the slots.
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -19,54 +20,16 @@
 #include "master/forkserver.h"
 #include "master/pool.h"
 
-enum {
-	FRAMES_PER_TURN = 256, /* then the others get their chance */
-	CLOSE_GRACE_S = 5,     /* close(): for a worker that does not leave */
-};
+/* ------------------------------------------------------------------ events */
 
-/* -------------------------------------------------------------------- turn */
-
-void pool_wake(struct pm_pool *pool)
-{
-	/* By a timer rather than event_active(): a turn that asks for the next one
-	 * must not keep the loop from its sockets.  Not added again while it waits:
-	 * that would put it off, each time. */
-	struct timeval at_once = {0};
-	if (!evtimer_pending(pool->turn_event, NULL)) {
-		evtimer_add(pool->turn_event, &at_once);
-	}
-}
-
-static void turn_map(struct pm_pool *pool, struct map *m)
-{
-	map_deliver(m);
-	if (!m->cancelled) {
-		dispatch_run(pool);
-	}
-	if (m->cancelled) { /* before, or by the source just now */
-		map_abort(m, PM_ECANCELLED);
-	}
-	map_check_end(m);
-	if (m->stream.turn && !m->aborted) {
-		m->stream.turn(m->stream.ctx);
-	}
-}
-
-/* The turn, in the order that matters: see pool.h. */
+/* On the host's base: a turn is due. */
 static void turn_cb(evutil_socket_t fd, short what, void *ctx)
 {
 	struct pm_pool *pool = ctx;
 	(void)fd;
 	(void)what;
-	pool->now_us = clock_now_us();
-	pool->in_turn = true;
-	(void)gather_read(pool, FRAMES_PER_TURN); /* the rest stays readable */
-	if (pool->map && !pool->map->ended && !pool->broken) {
-		turn_map(pool, pool->map);
-	} else {
-		dispatch_run(pool);
-	}
-	pool->in_turn = false;
+	pool_turn(pool);
+	(void)shutdown_free_abandoned(pool); /* nothing after this: it may be gone */
 }
 
 static void results_cb(evutil_socket_t fd, short what, void *ctx)
@@ -89,19 +52,24 @@ static void beat_cb(evutil_socket_t fd, short what, void *ctx)
 
 void pm_pool_wake(pm_pool *pool)
 {
-	struct map *m = pool->map;
-	if (m) {
-		m->woken = true;
-		m->sink_waits = false;
-		m->source = m->source == SOURCE_WAITING ? SOURCE_OPEN : m->source;
+	for (size_t i = 0; i < pool->map_ct; i++) {
+		struct map *m = pool->maps[i];
+		if (m) {
+			m->woken = true;
+			m->sink_waits = false;
+			m->source =
+				m->source == SOURCE_WAITING ? SOURCE_OPEN : m->source;
+		}
 	}
 	pool_wake(pool);
 }
 
 void pm_pool_cancel(pm_pool *pool)
 {
-	if (pool->map) {
-		pool->map->cancelled = true;
+	for (size_t i = 0; i < pool->map_ct; i++) {
+		if (pool->maps[i]) {
+			pool->maps[i]->cancelled = true;
+		}
 	}
 	pool_wake(pool);
 }
@@ -127,7 +95,43 @@ void pool_break(struct pm_pool *pool, const char *fmt, ...)
 	vsnprintf(pool->broken_text, sizeof pool->broken_text, fmt, args);
 	va_end(args);
 	pool->broken = PM_EWORKERS;
+	pool_log(pool, PM_LOG_ERROR, "%s", pool->broken_text);
 	pool_wake(pool);
+}
+
+void pool_log(struct pm_pool *pool, enum pm_log_level level, const char *fmt, ...)
+{
+	char line[512];
+	va_list args;
+	if (pool->options.log) {
+		va_start(args, fmt);
+		vsnprintf(line, sizeof line, fmt, args);
+		va_end(args);
+		pool->options.log(pool->options.log_ctx, level, line);
+	}
+}
+
+int pool_take_job(struct pm_pool *pool, struct job **out, pm_task_fn *task,
+	const struct pm_job *from)
+{
+	if (from->len > pool->options.max_bytes) {
+		return error_note(PM_ETOOBIG,
+			"an argument of %zu bytes is over max_bytes %zu", from->len,
+			pool->options.max_bytes);
+	}
+	struct job *job;
+	if (ledger_add(&pool->ledger, &job, from->arg, from->len)) {
+		return error_note(PM_ENOMEM, "no memory for a job");
+	}
+	job->task = task;
+	job->once = from->once || pool->options.once || pool->single;
+	job->timeout_ms =
+		from->timeout_ms ? from->timeout_ms : pool->options.job_timeout_ms;
+	job->tag = from->tag;
+	job->queued_at_us = pool->now_us;
+	pool->stats.jobs++;
+	*out = job;
+	return 0;
 }
 
 /* Without the forkserver no worker lives (they are tied to it), and none can be
@@ -232,7 +236,8 @@ static int open_slots(struct pm_pool *pool)
 {
 	unsigned ct = pool->options.workers, total = pool->options.concurrency;
 	pool->slots = calloc(ct, sizeof *pool->slots);
-	if (!pool->slots) {
+	pool->loads = calloc(ct, sizeof *pool->loads);
+	if (!pool->slots || !pool->loads) {
 		return error_note(PM_ENOMEM, "no memory for %u workers", ct);
 	}
 	for (unsigned i = 0; i < ct; i++) {
@@ -249,14 +254,35 @@ static int open_slots(struct pm_pool *pool)
 	return 0;
 }
 
+/* The host's arguments must not have to live as long as the pool. */
+static int copy_options(struct pm_pool *pool)
+{
+	struct pm_pool_options *o = &pool->options;
+	o->runtime_dir = NULL; /* read while opening, and not after */
+	if (!o->init_len) {
+		return 0;
+	}
+	void *copy = malloc(o->init_len);
+	if (copy) {
+		memcpy(copy, o->init_arg, o->init_len);
+	}
+	o->init_arg = pool->init_arg = copy;
+	return copy ? 0 : error_note(PM_ENOMEM, "no memory for init_arg");
+}
+
+static bool is_ready(void *ctx)
+{
+	const struct pm_pool *pool = ctx;
+	return pool->broken || pool_ready_ct(pool) > 0;
+}
+
 static int wait_until_ready(struct pm_pool *pool)
 {
-	while (!pool->broken && pool_ready_ct(pool) == 0) {
-		if (event_base_loop(pool->base, EVLOOP_ONCE) < 0) {
-			return error_note(PM_EINTERNAL, "the event loop failed");
-		}
+	int err = pool_run_until(pool, is_ready, pool, PM_FOREVER);
+	if (!err && pool->broken) {
+		err = error_note(pool->broken, "%s", pool->broken_text);
 	}
-	return pool->broken ? error_note(pool->broken, "%s", pool->broken_text) : 0;
+	return err;
 }
 
 static int open_pool(struct pm_pool *pool)
@@ -279,12 +305,27 @@ static int open_pool(struct pm_pool *pool)
 		err = open_events(pool);
 	}
 	if (!err) {
+		err = copy_options(pool);
+	}
+	if (!err) {
 		err = open_slots(pool);
 	}
 	return err ? err : wait_until_ready(pool);
 }
 
-int pm_pool_open(pm_pool **out, const struct pm_pool_options *options)
+static void init_fields(struct pm_pool *pool)
+{
+	pool->thread = pthread_self();
+	pool->control = -1;
+	pool->results.socket = -1;
+	pool->rundir.lock_fd = -1;
+	pool->now_us = clock_now_us();
+	ledger_init(&pool->ledger);
+	list_init(&pool->futures);
+	list_init(&pool->due);
+}
+
+int pool_open(struct pm_pool **out, const struct pm_pool_options *options, bool single)
 {
 	if (!out) {
 		return error_note(PM_EINVAL, "no place for the pool");
@@ -297,12 +338,8 @@ int pm_pool_open(pm_pool **out, const struct pm_pool_options *options)
 	if (options) {
 		pool->options = *options;
 	}
-	pool->thread = pthread_self();
-	pool->control = -1;
-	pool->results.socket = -1;
-	pool->rundir.lock_fd = -1;
-	pool->now_us = clock_now_us();
-	ledger_init(&pool->ledger);
+	pool->single = single;
+	init_fields(pool);
 	int err = open_pool(pool);
 	if (err) {
 		char why[512]; /* what follows may overwrite it */
@@ -314,7 +351,12 @@ int pm_pool_open(pm_pool **out, const struct pm_pool_options *options)
 	return 0;
 }
 
-/* ------------------------------------------------------------------- close */
+int pm_pool_open(pm_pool **pool, const struct pm_pool_options *options)
+{
+	return pool_open(pool, options, false);
+}
+
+/* -------------------------------------------------------------------- free */
 
 static void free_event(struct event **e)
 {
@@ -324,62 +366,40 @@ static void free_event(struct event **e)
 	}
 }
 
-static bool all_gone(const struct pm_pool *pool)
+static void close_maps(struct pm_pool *pool)
 {
-	for (unsigned i = 0; i < pool->slot_ct; i++) {
-		if (pool->slots[i].state != SLOT_GONE &&
-			pool->slots[i].state != SLOT_EMPTY) {
-			return false;
+	for (size_t i = 0; i < pool->map_ct; i++) {
+		if (pool->maps[i]) {
+			bool ours = pool->maps[i]->released;
+			struct map *m = pool->maps[i];
+			map_close(m); /* an iterator's is freed by its owner */
+			if (ours) {
+				free(m);
+			}
 		}
 	}
-	return true;
-}
-
-static void doom_all(struct pm_pool *pool)
-{
-	for (unsigned i = 0; i < pool->slot_ct; i++) {
-		slot_doom(&pool->slots[i], DOOM_STOP);
-	}
-}
-
-/* Grace is over: whatever has not left is killed.  The second time there is no
- * answer from the forkserver: closing its socket has to do. */
-static void deadline_cb(evutil_socket_t fd, short what, void *ctx)
-{
-	struct pm_pool *pool = ctx;
-	(void)fd;
-	(void)what;
-	pool->deadlines++;
-	doom_all(pool);
-}
-
-static void wait_until_gone(struct pm_pool *pool)
-{
-	struct timeval grace = {.tv_sec = CLOSE_GRACE_S};
-	struct event *deadline =
-		event_new(pool->base, -1, EV_PERSIST, deadline_cb, pool);
-	if (!deadline || event_add(deadline, &grace) < 0) {
-		doom_all(pool);
-	}
-	while (!all_gone(pool) && pool->deadlines < 2 &&
-		event_base_loop(pool->base, EVLOOP_ONCE) >= 0) {
-	}
-	free_event(&deadline);
+	free(pool->maps);
 }
 
 /* Closing the control socket makes the forkserver kill what is left and remove
  * the directory; the own removal comes first, so that it is gone on return. */
-static void free_pool(struct pm_pool *pool)
+void pool_free(struct pm_pool *pool)
 {
+	close_maps(pool);
+	future_orphan_all(pool);
 	ledger_fini(&pool->ledger);
 	for (unsigned i = 0; i < pool->slot_ct; i++) {
 		slot_fini(&pool->slots[i]);
 	}
 	free(pool->slots);
+	free(pool->loads);
 	free_event(&pool->turn_event);
 	free_event(&pool->results_event);
 	free_event(&pool->control_event);
 	free_event(&pool->beat_timer);
+	free_event(&pool->grace_timer);
+	free_event(&pool->deadline_timer);
+	pollfd_free(pool);
 	wire_close(&pool->results);
 	rundir_close(&pool->rundir);
 	if (pool->control >= 0) {
@@ -389,39 +409,11 @@ static void free_pool(struct pm_pool *pool)
 		event_base_free(pool->base);
 	}
 	buf_fini(&pool->scratch);
+	free(pool->init_arg);
 	free(pool);
 }
 
-static void close_pool(pm_pool **out, bool kill)
-{
-	struct pm_pool *pool = out ? *out : NULL;
-	if (!pool) {
-		return;
-	}
-	pool->closing = true;
-	for (unsigned i = 0; i < pool->slot_ct; i++) {
-		if (kill) {
-			slot_doom(&pool->slots[i], DOOM_STOP);
-		} else {
-			slot_drain(&pool->slots[i]);
-		}
-	}
-	if (pool->control_event) {
-		wait_until_gone(pool); /* callbacks of the host may still use *out */
-	}
-	*out = NULL;
-	free_pool(pool);
-}
-
-void pm_pool_close(pm_pool **pool)
-{
-	close_pool(pool, false);
-}
-
-void pm_pool_terminate(pm_pool **pool)
-{
-	close_pool(pool, true);
-}
+/* ------------------------------------------------------------------- tells */
 
 void pm_pool_stats(const pm_pool *pool, struct pm_pool_stats *stats)
 {
@@ -429,7 +421,30 @@ void pm_pool_stats(const pm_pool *pool, struct pm_pool_stats *stats)
 	stats->workers = pool->slot_ct;
 	stats->workers_ready = pool_ready_ct(pool);
 	stats->concurrency = pool->options.concurrency;
+	stats->queued = pool->ledger.queue.ct + pool->ledger.suspects.ct;
 	for (unsigned i = 0; i < pool->slot_ct; i++) {
 		stats->held += (unsigned)pool->slots[i].held.ct;
 	}
+}
+
+/* As in a shell's $?, but with signals below 0. */
+static int exit_code(int status)
+{
+	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int pm_worker_info(const pm_pool *pool, unsigned worker, struct pm_worker_info *info)
+{
+	if (!pool || !info || worker >= pool->slot_ct) {
+		return error_note(PM_EINVAL, "there is no worker %u", worker);
+	}
+	const struct slot *s = &pool->slots[worker];
+	*info = (struct pm_worker_info){.pid = s->pid,
+		.starts = s->generation,
+		.ready = s->state == SLOT_READY,
+		.held = (unsigned)s->held.ct,
+		.taken = s->sent_ct,
+		.ended = s->has_ended,
+		.exit_code = s->has_ended ? exit_code(s->last_status) : 0};
+	return 0;
 }

@@ -8,10 +8,16 @@
  *   source -> map -> ledger -> dispatch -> slot's outbox ~~> worker
  *   sink   <- map <- order  <- gather   <- slot's inbox  <~~ worker
  *
- * Callbacks of libevent change a little state and call pool_wake(); all
- * decisions are made in pool_turn(), once per turn of the loop, in an order that
- * matters: results first (they free credit and window), then deliveries, then
- * dispatch.
+ * (and a future where it says map).  Callbacks of libevent change a little state
+ * and call pool_wake(); all decisions are made in pool_turn(), once per turn of the
+ * loop, in an order that matters: results first (they free credit and window),
+ * then deliveries, then dispatch.
+ *
+ * The host's callbacks are called from the turn, and may call whatever they like:
+ * start a map, wait for it, close the pool.  On a base of our own the turn runs
+ * outside of event_base_loop(), so that a callback may block: turns nest.  So
+ * whoever calls back must expect that anything has changed when the call
+ * returns; maps, futures and pools are freed when nobody stands on them.
  */
 #ifndef MASTER_POOL_H
 #define MASTER_POOL_H
@@ -63,6 +69,7 @@ struct slot {
 	bool was_ready;      /* this generation said HELLO */
 	bool late;           /* its start has taken too long */
 	bool quarantine;     /* takes one suspect at a time, nothing else */
+	bool recycled;       /* DRAINING because it has had its share of jobs */
 	bool said_bye;
 	uint64_t bye_sequence;  /* last frame it says it has sent */
 	unsigned silent_beats;  /* of ours, without one of its own; LOST: since then */
@@ -70,7 +77,13 @@ struct slot {
 	unsigned stuck_beats;   /* of its own, since that has changed */
 	struct list held;       /* jobs sent to it, in that order */
 	uint64_t sent_ct;       /* jobs sent to this generation */
+	uint64_t taken_ct;      /* jobs sent to any */
 	struct credit credit;
+	struct buf
+		cancels; /* ids of held jobs to be stopped, for the end of the turn */
+	bool has_ended;  /* some generation has; and how the last one did: */
+	int last_status;
+	pid_t last_pid;
 
 	/* links */
 	pid_t pid;    /* 0: none yet */
@@ -86,22 +99,58 @@ struct slot {
 
 enum source_state { SOURCE_OPEN, SOURCE_WAITING, SOURCE_ENDED };
 
-/* One pm_map() or pm_map_stream() in progress. */
+/* One map in progress: of pm_map() and its relatives, of an iterator, or of
+ * pm_map_async(). */
 struct map {
-	struct pm_pool *pool;
+	struct waiter waiter;
+	struct pm_pool *pool; /* NULL: it was freed */
 	struct pm_stream stream;
+	bool by_hand;              /* an iterator asks for the results */
 	struct pm_result *results; /* pm_map(): where to; NULL: to stream.sink */
+	void (*on_result)(void *ctx, const struct pm_result *result);
+	void *on_result_ctx;
+	struct pm_future *future; /* pm_map_async(): of this one */
+	struct event *timer;      /* stream.timeout_ms */
+
 	struct order order;
 	enum source_state source;
 	bool sink_waits;
-	bool woken; /* pm_pool_wake() since source or sink was called last */
+	bool woken;    /* pm_pool_wake() since source or sink was called last */
+	bool in_sink;  /* a turn stands in it; a turn inside must not deliver */
+	unsigned busy; /* turns that stand in one of its callbacks */
 	bool ended;
+	bool released;  /* nobody wants it: freed when nothing stands on it */
 	bool cancelled; /* pm_pool_cancel() was called */
-	bool aborted;   /* ended before its time: its jobs are forgotten */
+	bool stop_due;  /* its open jobs are to be stopped, with: */
+	int stop_error; /* of these jobs; 0: it goes on */
 	int error;
 	uint64_t pulled, delivered;     /* jobs */
 	uint64_t open_bytes;            /* arguments and results of jobs between them */
 	uint64_t settled, result_bytes; /* to guess the size of the next result */
+};
+
+struct callback; /* of a future */
+
+struct pm_future {
+	struct waiter waiter;
+	struct pm_pool *pool;      /* NULL: it was freed */
+	struct list_node link;     /* in pool->futures */
+	struct list_node due_link; /* in pool->due */
+	bool is_due;
+	unsigned refs;   /* its owner; the pool, until it is done and called back */
+	uint64_t job;    /* in the ledger; 0: none */
+	struct map *map; /* of pm_map_async(); NULL when it has ended */
+	bool done;
+	struct pm_result result;
+	struct callback *callbacks, **callbacks_end; /* in the order they were added */
+};
+
+/* OPEN -> STOPPING -> ENDING -> OVER */
+enum pool_phase {
+	POOL_OPEN,
+	POOL_STOPPING, /* takes no more jobs; those it has are still under way */
+	POOL_ENDING,   /* no job is left: the workers leave */
+	POOL_OVER,     /* no worker is left */
 };
 
 struct pm_pool {
@@ -110,20 +159,35 @@ struct pm_pool {
 	pthread_t thread;
 	uint8_t nonce[PROTO_NONCE_BYTES];
 	struct rundir rundir;
+	bool single; /* of pm_process_start(): one worker, and never another one */
 
 	/* state */
 	struct slot *slots;
 	unsigned slot_ct;
 	struct ledger ledger;
-	struct map *map; /* in progress; NULL: none */
-	bool closing;
-	unsigned deadlines; /* passed since; see pool.c */
-	bool in_turn;
+	size_t forgotten_ct; /* SENT jobs that nobody waits for */
+	struct map **maps;   /* in progress; NULL where one has ended */
+	size_t map_ct, map_cap;
+	size_t pull_at; /* the map whose turn it is to be asked for a job */
+	struct list futures;
+	struct list due;     /* futures with callbacks to call */
+	size_t submitted_ct; /* jobs of pm_submit() that are open */
+	void *init_arg;      /* our copy of options.init_arg */
+	enum pool_phase phase;
+	enum pm_shutdown how; /* from STOPPING on */
+	bool abandoned;       /* closed in a callback: free it when that is over */
+	unsigned deadlines;   /* passed since ENDING, see shutdown.c */
+	unsigned depth;       /* turns under way, one in the other */
+	unsigned waiting;     /* calls that run the loop, likewise */
+	uint64_t turn_ct;
+	bool turn_due;
 	int broken; /* 0, or why no worker can be had any more */
 	char broken_text[256];
-	unsigned failed_starts;  /* in a row, of the whole pool */
-	struct slot *quarantine; /* that serves the suspects; NULL: none */
-	uint64_t now_us;         /* of this turn */
+	unsigned failed_starts;       /* in a row, of the whole pool */
+	struct slot *quarantine;      /* that serves the suspects; NULL: none */
+	unsigned next_worker;         /* PM_ROUND_ROBIN */
+	struct pm_worker_load *loads; /* PM_OWN_SCHEDULER: scratch */
+	uint64_t now_us;              /* of this turn */
 	struct pm_pool_stats stats;
 	struct buf scratch; /* payload under construction */
 
@@ -136,6 +200,9 @@ struct pm_pool {
 	struct event *results_event;
 	struct event *turn_event;
 	struct event *beat_timer;
+	struct event *grace_timer;    /* of pm_pool_shutdown() */
+	struct event *deadline_timer; /* of ENDING */
+	struct pollfd_set *pollfd;    /* of pm_pool_fd(); NULL: not asked for */
 };
 
 /* ---------------------------------------------------------------- slot.c
@@ -163,8 +230,12 @@ void slot_drain(struct slot *s);
 /* Acknowledge its BYE when its last frame was read. */
 void slot_check_bye(struct slot *s);
 
-/* Tell it to stop these jobs. */
-void slot_cancel(struct slot *s, const uint64_t *ids, size_t ct);
+/* Tell it to stop this job, at the end of the turn; and tell it, now. */
+void slot_cancel(struct slot *s, uint64_t id);
+void slot_send_cancels(struct slot *s);
+
+/* Send it a signal. */
+void slot_signal(struct slot *s, int number);
 
 /* One of our heartbeats has passed. */
 void slot_beat(struct slot *s);
@@ -190,21 +261,74 @@ bool gather_read(struct pm_pool *pool, unsigned frames_max);
 
 void dispatch_run(struct pm_pool *pool);
 
+/* Send what the turn has batched: jobs, cancellations; and let those go that have had
+ * their share of jobs. */
+void dispatch_flush(struct pm_pool *pool);
+
+/* Tell the host's scheduler: a worker came, went, or has ended a job. */
+void dispatch_worker_up(const struct slot *s);
+void dispatch_worker_down(const struct slot *s);
+void dispatch_done(const struct slot *s);
+
+/* ---------------------------------------------------------------- cancel.c
+ * A job that is to end before its time. */
+
+/* With `error`: now, when no worker has it; else the worker is told, and the
+ * result says so when it comes. */
+void cancel_job(struct pm_pool *pool, struct job *job, int error);
+
+/* With `error`, now, wherever it is. */
+void cancel_at_once(struct pm_pool *pool, struct job *job, int error, const char *why);
+
+/* Set the error of a result; its bytes are freed. */
+void cancel_fill(struct pm_result *result, int error, const char *message);
+
 /* ------------------------------------------------------------------ map.c
  * Source -> ledger; order -> sink. */
 
-/* Take one job from the source into the ledger's queue; false: none now. */
-bool map_pull(struct map *m);
+/* Begin: 0, PM_ENOMEM.  And end: whatever is open is forgotten. */
+int map_open(struct map *m, struct pm_pool *pool, const struct pm_stream *stream);
+void map_close(struct map *m);
 
-/* A job is settled; its result is set. */
-void map_settled(struct map *m, struct job *job);
+/* Take one job from a source into the ledger's queue; false: none now. */
+bool map_pull_any(struct pm_pool *pool);
 
-/* Hand out what is in order, then see whether the map has ended. */
-void map_deliver(struct map *m);
-void map_check_end(struct map *m);
+/* The parts of the turn: hand out what is in order; see what has ended; forget
+ * the maps that are closed. */
+void map_deliver_all(struct pm_pool *pool);
+void map_end_all(struct pm_pool *pool);
+void map_sweep(struct pm_pool *pool);
+
+/* Stop its open jobs with `job_error`; the map itself ends with `error`. */
+void map_stop(struct map *m, int job_error, int error);
 
 /* End it with an error: forget its jobs, cancel those that run. */
 void map_abort(struct map *m, int error);
+
+/* The pool takes no more jobs: read no more from its source. */
+void map_shutdown(struct map *m, enum pm_shutdown how);
+
+/* The next done job of an iterator's map, whose it is then; or NULL. */
+struct job *map_take(struct map *m);
+
+/* Free an asynchronous map or an iterator's, now or when nothing stands on it. */
+void map_release(struct map *m);
+
+enum { MAP_WINDOW = 65536 }; /* jobs, when nothing else is said */
+
+/* A stream that can be run; with its defaults filled in.  0 or PM_EINVAL. */
+int map_check_stream(struct pm_stream *stream, bool by_hand);
+
+/* --------------------------------------------------------------- future.c */
+
+/* A map has ended. */
+void future_map_ended(struct pm_future *f, const struct map *m);
+
+/* Call back those that are due. */
+void future_call_back(struct pm_pool *pool);
+
+/* The pool is freed: what is done stays readable. */
+void future_orphan_all(struct pm_pool *pool);
 
 /* ---------------------------------------------------------- pool_options.c
  * What a pool is opened with. */
@@ -213,13 +337,71 @@ void map_abort(struct map *m, int error);
  * or PM_ESYSTEM. */
 int pool_options_settle(struct pm_pool_options *options);
 
+/* ------------------------------------------------------------- shutdown.c */
+
+/* The part of the turn: go on to the next phase when it is time. */
+void shutdown_turn(struct pm_pool *pool);
+
+/* Will more workers be needed? */
+bool shutdown_needs_workers(const struct pm_pool *pool);
+
+/* No worker can be had: every job ends with that. */
+void shutdown_fail_all(struct pm_pool *pool);
+
+/* On the host's base, after a turn: free a pool that was closed in a callback,
+ * when it is over.  True: it is gone. */
+bool shutdown_free_abandoned(struct pm_pool *pool);
+
+/* ----------------------------------------------------------------- pump.c
+ * Who runs the loop. */
+
+/* One turn; see above. */
+void pool_turn(struct pm_pool *pool);
+
+/* Run the pool until `done`.  0, PM_ETIMEDOUT, or PM_ESTATE when it cannot be run from
+ * here. */
+int pool_run_until(
+	struct pm_pool *pool, bool (*done)(void *ctx), void *ctx, int timeout_ms);
+
+/* The last words of each public call that runs the pool: free it when a callback
+ * has closed it.  Returns `err`. */
+int pool_leave(struct pm_pool *pool, int err);
+
+/* May this thread do that now?  0, PM_ESTATE, or PM_EINVAL for NULL.  And hand in
+ * jobs of this task? */
+int pool_check_thread(const struct pm_pool *pool);
+int pool_check_task(const struct pm_pool *pool, pm_task_fn *task);
+
+/* --------------------------------------------------------------- pollfd.c
+ * The pool's descriptors and timers as one descriptor. */
+
+/* While there is such a one: watch `fd`, or no more; be readable now. */
+void pollfd_add(struct pm_pool *pool, int fd);
+void pollfd_remove(struct pm_pool *pool, int fd);
+void pollfd_wake(struct pm_pool *pool);
+void pollfd_settle(struct pm_pool *pool); /* after a step: see to the timers */
+void pollfd_free(struct pm_pool *pool);
+
 /* ----------------------------------------------------------------- pool.c */
+
+/* Open; `single` as in struct pm_pool. */
+int pool_open(
+	struct pm_pool **pool, const struct pm_pool_options *options, bool single);
+void pool_free(struct pm_pool *pool);
 
 /* Have pool_turn() run soon. */
 void pool_wake(struct pm_pool *pool);
 
 /* No worker can be had any more: end everything with PM_EWORKERS. */
 void pool_break(struct pm_pool *pool, const char *fmt, ...) PM_PRINTF(2, 3);
+
+/* Enter a job, QUEUED.  0, PM_ETOOBIG or PM_ENOMEM. */
+int pool_take_job(struct pm_pool *pool, struct job **out, pm_task_fn *task,
+	const struct pm_job *from);
+
+/* A line for options.log. */
+void pool_log(struct pm_pool *pool, enum pm_log_level level, const char *fmt, ...)
+	PM_PRINTF(3, 4);
 
 unsigned pool_ready_ct(const struct pm_pool *pool);
 

@@ -54,6 +54,23 @@ static int check_ranges(struct pm_pool_options *o)
 		return error_note(PM_EINVAL, "stack_bytes: %zu is not within %d and %d",
 			o->stack_bytes, STACK_MIN_BYTES, STACK_MAX_BYTES);
 	}
+	if (o->init_len > o->max_bytes || (o->init_len && !o->init_arg)) {
+		return error_note(PM_EINVAL,
+			"init_arg of %zu bytes: there is none, or it is over max_bytes "
+			"%zu",
+			o->init_len, o->max_bytes);
+	}
+	if ((unsigned)o->schedule > PM_OWN_SCHEDULER ||
+		(o->schedule == PM_OWN_SCHEDULER &&
+			(!o->scheduler || !o->scheduler->pick))) {
+		return error_note(PM_EINVAL,
+			"schedule: %d is none, or a scheduler without pick()",
+			o->schedule);
+	}
+	if (!o->queue_max) {
+		return error_note(
+			PM_EINVAL, "queue_max: 0 is not within 1 and SIZE_MAX");
+	}
 	if (!o->workers) {
 		o->workers = pm_cpus() < PM_WORKERS_MAX ? pm_cpus() : PM_WORKERS_MAX;
 	}

@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,14 +46,17 @@ static void become_ready(struct slot *s)
 	s->state = SLOT_READY;
 	s->was_ready = true;
 	s->pool->failed_starts = 0;
+	pool_log(s->pool, PM_LOG_INFO, "worker %u (pid %ld) is ready", s->number,
+		(long)s->pid);
+	dispatch_worker_up(s);
 }
 
 /* The wire takes frames: for the first time, or again. */
 static void jobs_cb(evutil_socket_t fd, short what, void *ctx)
 {
 	struct slot *s = ctx;
-	(void)fd;
 	(void)what;
+	pollfd_remove(s->pool, fd);
 	if (s->state == SLOT_STARTING) {
 		become_ready(s);
 	}
@@ -73,6 +77,7 @@ static void fill_boot(const struct slot *s, struct boot *boot)
 	boot->init = (uint64_t)(uintptr_t)pool->options.init;
 	boot->fini = (uint64_t)(uintptr_t)pool->options.fini;
 	boot->on_job_error = (uint64_t)(uintptr_t)pool->options.on_job_error;
+	boot->dies_of_sigterm = pool->single;
 	boot->check_descriptors = pool->options.check_descriptors;
 	snprintf(boot->job_path, sizeof boot->job_path, "%s/j-%u-%u", pool->rundir.path,
 		s->number, s->generation);
@@ -81,6 +86,13 @@ static void fill_boot(const struct slot *s, struct boot *boot)
 }
 
 static void lifeline_cb(evutil_socket_t fd, short what, void *ctx);
+
+/* Be told when the wire takes frames. */
+static void watch_jobs(struct slot *s)
+{
+	event_add(s->jobs_event, NULL);
+	pollfd_add(s->pool, s->jobs.ready_fd);
+}
 
 /* Both wires and the lifeline, before the process that will use them. */
 static int open_links(struct slot *s, const struct boot *boot, int ends[2])
@@ -102,9 +114,10 @@ static int open_links(struct slot *s, const struct boot *boot, int ends[2])
 		close(ends[1]);
 		return error_note(PM_ENOMEM, "cannot watch a worker");
 	}
+	pollfd_add(s->pool, ends[0]);
 	outbox_init(&s->outbox, &s->jobs, PROTO_JOBS, &boot->route);
 	inbox_init(&s->inbox, PROTO_RESULTS, &boot->route,
-		s->pool->options.max_bytes + PROTO_RESULT_HEAD_BYTES +
+		2 * s->pool->options.max_bytes + PROTO_RESULT_HEAD_BYTES +
 			PROTO_MESSAGE_MAX);
 	return 0;
 }
@@ -116,10 +129,12 @@ static void close_links(struct slot *s)
 		s->lifeline_event = NULL;
 	}
 	if (s->lifeline >= 0) {
+		pollfd_remove(s->pool, s->lifeline);
 		close(s->lifeline);
 		s->lifeline = -1;
 	}
 	if (s->jobs_event) {
+		pollfd_remove(s->pool, s->jobs.ready_fd);
 		event_free(s->jobs_event);
 		s->jobs_event = NULL;
 	}
@@ -142,12 +157,16 @@ static void set_timer(struct slot *s, unsigned delay_ms)
 static void respawn(struct slot *s, const char *why)
 {
 	struct pm_pool *pool = s->pool;
-	bool over = pool->closing || pool->broken;
+	bool over = !shutdown_needs_workers(pool);
 	s->state = over ? SLOT_GONE : SLOT_EMPTY;
 	if (over) {
 		return;
 	}
 	pool->failed_starts = s->was_ready ? 0 : pool->failed_starts + 1;
+	if (pool->failed_starts) {
+		pool_log(pool, PM_LOG_WARNING, "worker %u did not start: %s", s->number,
+			why);
+	}
 	if (respawn_gives_up(pool->failed_starts, pool_ready_ct(pool))) {
 		pool_break(pool, "no worker starts, %u tries: %s", pool->failed_starts,
 			why);
@@ -188,6 +207,8 @@ void slot_start(struct slot *s)
 	s->said_bye = false;
 	s->silent_beats = 0;
 	s->sent_ct = 0;
+	s->recycled = false;
+	buf_clear(&s->cancels);
 	s->jobs_sequence = 0;
 	s->stuck_beats = 0;
 	s->pid = 0;
@@ -221,8 +242,11 @@ static void timer_cb(evutil_socket_t fd, short what, void *ctx)
 		set_timer(s, GRACE_MS);
 	} else if (s->state == SLOT_STARTING) {
 		slot_doom(s, DOOM_START);
-	} else if (s->state == SLOT_EMPTY && !s->pool->closing && !s->pool->broken) {
+	} else if (s->state == SLOT_EMPTY && shutdown_needs_workers(s->pool)) {
 		slot_start(s);
+	} else if (s->state == SLOT_EMPTY) {
+		s->state = SLOT_GONE;
+		pool_wake(s->pool);
 	}
 }
 
@@ -247,7 +271,7 @@ static void on_hello(struct slot *s, const struct proto_life_message *m)
 		slot_doom(s, DOOM_PROTO);
 		return;
 	}
-	event_add(s->jobs_event, NULL); /* ready when jobs can be sent, too */
+	watch_jobs(s); /* ready when jobs can be sent, too */
 }
 
 /* What it says against what the ledger says.  The pipelines lose frames only
@@ -301,6 +325,7 @@ static void on_message(struct slot *s, const struct proto_life_message *m)
 static void on_silence(struct slot *s)
 {
 	event_del(s->lifeline_event);
+	pollfd_remove(s->pool, s->lifeline);
 	if (s->state != SLOT_DRAINING) {
 		slot_doom(s, DOOM_NONE);
 	}
@@ -345,32 +370,50 @@ void slot_check_bye(struct slot *s)
 	}
 }
 
-void slot_cancel(struct slot *s, const uint64_t *ids, size_t ct)
+void slot_cancel(struct slot *s, uint64_t id)
+{
+	/* Without memory for it the job runs to its end. */
+	(void)buf_put(&s->cancels, &id, sizeof id);
+	pool_wake(s->pool);
+}
+
+void slot_send_cancels(struct slot *s)
 {
 	struct proto_life_message m = {
 		.type = PROTO_CANCEL, .slot = s->number, .generation = s->generation};
+	size_t ct = s->cancels.len / sizeof(uint64_t);
 	slot_flush(s);
 	/* The lifeline is faster than the pipeline: the worker waits with this
 	 * until it has the last frame of jobs. */
 	m.values[0] = s->outbox.sequence;
-	for (size_t i = 0, part; i < ct && s->state == SLOT_READY; i += part) {
+	for (size_t i = 0, part;
+		i < ct && (s->state == SLOT_READY || s->state == SLOT_DRAINING);
+		i += part) {
 		part = ct - i < PROTO_CANCEL_MAX - 1 ? ct - i : PROTO_CANCEL_MAX - 1;
-		memcpy(m.values + 1, ids + i, part * sizeof *ids);
+		memcpy(m.values + 1, s->cancels.data + i * sizeof(uint64_t),
+			part * sizeof(uint64_t));
 		m.count = (uint32_t)part + 1;
 		if (lifeline_send(s->lifeline, &m) != LIFELINE_OK) {
-			return; /* the jobs run to their end, nobody waits for them */
+			buf_consume(&s->cancels, i * sizeof(uint64_t));
+			return; /* it has not read the others: in a later turn */
 		}
 	}
+	buf_clear(&s->cancels);
+}
+
+void slot_signal(struct slot *s, int number)
+{
+	struct control_request request = {.type = CONTROL_KILL, .signal = number};
+	request.boot.route.slot = s->number;
+	request.boot.route.generation = s->generation;
+	(void)control_send(s->pool->control, &request, sizeof request, -1);
 }
 
 /* Asked again with each beat: the forkserver may have been too busy to take it.
  * When it does not answer at all, its end of file is on the way. */
 static void ask_to_kill(struct slot *s)
 {
-	struct control_request request = {.type = CONTROL_KILL};
-	request.boot.route.slot = s->number;
-	request.boot.route.generation = s->generation;
-	(void)control_send(s->pool->control, &request, sizeof request, -1);
+	slot_signal(s, SIGKILL);
 }
 
 /* Our own beats are the clock: a master that was stopped, or a machine that
@@ -397,7 +440,7 @@ void slot_flush(struct slot *s)
 	}
 	int err = outbox_flush(&s->outbox);
 	if (err == WIRE_AGAIN) {
-		event_add(s->jobs_event, NULL);
+		watch_jobs(s);
 	} else if (err) {
 		slot_doom(s, DOOM_PROTO);
 	}
@@ -436,6 +479,7 @@ static void describe(const struct slot *s, int status, char *out, size_t size)
 {
 	const char *text =
 		WIFEXITED(status) ? proto_exit_text(WEXITSTATUS(status)) : NULL;
+	const char *words = s->blackbox ? s->blackbox->words : "";
 	if (s->doom == DOOM_START) {
 		snprintf(out, size, "a worker was not ready within %u ms",
 			s->pool->options.start_timeout_ms);
@@ -443,7 +487,8 @@ static void describe(const struct slot *s, int status, char *out, size_t size)
 		snprintf(out, size, "a worker died by signal %d (%s)", WTERMSIG(status),
 			strsignal(WTERMSIG(status)));
 	} else if (text) {
-		snprintf(out, size, "a worker %s", text);
+		snprintf(out, size, "a worker %s%s%.*s", text, *words ? ": " : "",
+			BLACKBOX_WORDS_BYTES - 1, words);
 	} else {
 		snprintf(out, size, "a worker exited with status %d",
 			WEXITSTATUS(status));
@@ -453,7 +498,7 @@ static void describe(const struct slot *s, int status, char *out, size_t size)
 void slot_exited(struct slot *s, int status)
 {
 	struct pm_pool *pool = s->pool;
-	char why[128];
+	char why[384];
 	describe(s, status, why, sizeof why);
 	/* Read what can still be read from it before its jobs are judged. */
 	(void)gather_read(pool, LAST_FRAMES);
@@ -461,9 +506,23 @@ void slot_exited(struct slot *s, int status)
 		       WEXITSTATUS(status) == PROTO_EXIT_OK;
 	if (!orderly && s->doom != DOOM_STOP) {
 		pool->stats.workers_lost++;
+		pool_log(pool, PM_LOG_WARNING, "%s (worker %u, pid %ld, %zu jobs)", why,
+			s->number, (long)s->pid, s->held.ct);
+	} else if (orderly && s->recycled) {
+		pool->stats.workers_recycled++;
+		pool_log(pool, PM_LOG_INFO, "worker %u (pid %ld) had its %u jobs",
+			s->number, (long)s->pid, pool->options.max_jobs_per_worker);
 	}
 	s->state = SLOT_LOST;
+	s->has_ended = true;
+	s->last_status = status;
+	s->last_pid = s->pid;
+	if (s->was_ready) {
+		dispatch_worker_down(s);
+	}
 	loss_settle(s, status);
+	s->pid = 0;
+	buf_clear(&s->cancels);
 	close_links(s);
 	if (pool->quarantine == s) {
 		pool->quarantine = NULL;
@@ -493,6 +552,7 @@ void slot_fini(struct slot *s)
 {
 	if (s->timer) {
 		close_links(s);
+		buf_fini(&s->cancels);
 		event_free(s->timer);
 		s->timer = NULL;
 	}

@@ -82,7 +82,7 @@ Test(ledger, enters_a_job_at_the_end_of_the_queue, .timeout = 10)
 	cr_assert_eq(a->attempts, 0);
 	cr_assert_eq(a->deaths, 0);
 	cr_assert_null(a->slot);
-	cr_assert_null(a->map);
+	cr_assert_null(a->waiter);
 	cr_assert_eq(a->result.error, 0);
 	cr_assert_null(a->result.bytes);
 }
@@ -271,7 +271,7 @@ Test(ledger, settles_a_job_that_was_sent, .timeout = 10)
 {
 	struct job *a = add("a");
 	ledger_send(a, &held, slot);
-	ledger_settle(a);
+	ledger_settle(&l, a);
 	cr_assert_eq(a->state, JOB_DONE);
 	cr_assert_null(a->list);
 	cr_assert(list_empty(&held));
@@ -283,7 +283,7 @@ Test(ledger, settles_a_job_that_was_sent, .timeout = 10)
 Test(ledger, settles_a_job_that_was_never_sent, .timeout = 10)
 {
 	struct job *a = add("a");
-	ledger_settle(a);
+	ledger_settle(&l, a);
 	cr_assert_eq(a->state, JOB_DONE);
 	cr_assert(list_empty(&l.queue));
 }
@@ -298,21 +298,21 @@ Test(ledger, aborts_when_a_job_is_sent_twice, .timeout = 10, .signal = SIGABRT)
 Test(ledger, aborts_when_a_job_is_settled_twice, .timeout = 10, .signal = SIGABRT)
 {
 	struct job *a = add("a");
-	ledger_settle(a);
-	ledger_settle(a);
+	ledger_settle(&l, a);
+	ledger_settle(&l, a);
 }
 
 Test(ledger, aborts_when_a_job_that_is_done_is_sent, .timeout = 10, .signal = SIGABRT)
 {
 	struct job *a = add("a");
-	ledger_settle(a);
+	ledger_settle(&l, a);
 	ledger_send(a, &held, slot);
 }
 
 Test(ledger, aborts_when_a_job_that_is_done_is_queued, .timeout = 10, .signal = SIGABRT)
 {
 	struct job *a = add("a");
-	ledger_settle(a);
+	ledger_settle(&l, a);
 	ledger_requeue(&l, a, false);
 }
 
@@ -335,7 +335,7 @@ Test(ledger, frees_a_job_wherever_it_is, .timeout = 10)
 		   *done = add("d");
 	ledger_requeue(&l, suspect, true);
 	ledger_send(sent, &held, slot);
-	ledger_settle(done);
+	ledger_settle(&l, done);
 	done->result.bytes = strdup("freed with the job");
 	ledger_free(&l, done);
 	ledger_free(&l, sent);
@@ -356,7 +356,7 @@ Test(ledger, frees_all_jobs_at_the_end, .timeout = 10)
 		} else if (i % 4 == 2) {
 			ledger_send(job, &held, slot);
 		} else if (i % 4 == 3) {
-			ledger_settle(job);
+			ledger_settle(&l, job);
 			job->result.bytes = strdup("freed with the job");
 		}
 	}
@@ -399,7 +399,7 @@ static void step(struct model *m, uint64_t *seed)
 		m->state = JOB_QUEUED;
 		m->list = suspect ? &l.suspects : &l.queue;
 	} else {
-		ledger_settle(m->job);
+		ledger_settle(&l, m->job);
 		m->state = JOB_DONE;
 		m->list = NULL;
 	}

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * future - jobs and maps that are under way while the host does something else;
+ * see pool.h.
+ *
+ * Runs in: the master.  A future is held by its owner, until pm_future_free(), and
+ * by the pool, until it is done and its callbacks were called; who lets go
+ * last frees it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "master/pool.h"
+
+struct callback {
+	struct callback *next;
+	pm_done_fn *done;
+	void *ctx;
+};
+
+const char *pm_state_name(int state)
+{
+	static const char *const names[] = {"queued", "sent", "running", "done"};
+	return state >= PM_QUEUED && state <= PM_DONE ? names[state] : "unknown";
+}
+
+/* ---------------------------------------------------------------- lifetime */
+
+static struct pm_future *future_new(struct pm_pool *pool)
+{
+	struct pm_future *f = calloc(1, sizeof *f);
+	if (f) {
+		f->pool = pool;
+		f->refs = 2;
+		f->callbacks_end = &f->callbacks;
+		list_push_back(&pool->futures, &f->link);
+	}
+	return f;
+}
+
+static void unref(struct pm_future *f)
+{
+	if (--f->refs) {
+		return;
+	}
+	while (f->callbacks) {
+		struct callback *next = f->callbacks->next;
+		free(f->callbacks);
+		f->callbacks = next;
+	}
+	if (f->pool) {
+		list_remove(&f->pool->futures, &f->link);
+	}
+	pm_results_clear(&f->result, 1);
+	free(f);
+}
+
+/* Before anything has come of it. */
+static void discard(struct pm_future *f)
+{
+	f->refs = 1;
+	unref(f);
+}
+
+void pm_future_free(pm_future **future)
+{
+	if (future && *future) {
+		unref(*future);
+		*future = NULL;
+	}
+}
+
+void future_orphan_all(struct pm_pool *pool)
+{
+	struct list_node *n;
+	while ((n = list_pop_front(&pool->futures))) {
+		struct pm_future *f = list_entry(n, struct pm_future, link);
+		bool held = !f->done || f->is_due;
+		f->pool = NULL;
+		if (held) {
+			unref(f);
+		}
+	}
+}
+
+/* --------------------------------------------------------------- callbacks */
+
+/* The pool has a reference for as long as callbacks are due. */
+static void make_due(struct pm_future *f)
+{
+	f->is_due = true;
+	list_push_back(&f->pool->due, &f->due_link);
+	pool_wake(f->pool);
+}
+
+/* It is done: the pool lets go of it, but for the callbacks. */
+static void complete(struct pm_future *f)
+{
+	f->done = true;
+	if (f->callbacks) {
+		make_due(f);
+	} else {
+		unref(f);
+	}
+}
+
+/* Those that are there now: one that is added in a callback comes in the next
+ * turn. */
+static void call_back(struct pm_future *f)
+{
+	struct callback *c = f->callbacks;
+	f->callbacks = NULL;
+	f->callbacks_end = &f->callbacks;
+	while (c) {
+		struct callback *next = c->next;
+		pm_done_fn *done = c->done;
+		void *ctx = c->ctx;
+		free(c);
+		done(f, ctx);
+		c = next;
+	}
+	unref(f);
+}
+
+void future_call_back(struct pm_pool *pool)
+{
+	for (size_t ct = pool->due.ct; ct > 0 && !list_empty(&pool->due); ct--) {
+		struct list_node *n = list_pop_front(&pool->due);
+		struct pm_future *f = list_entry(n, struct pm_future, due_link);
+		f->is_due = false;
+		call_back(f);
+	}
+}
+
+int pm_future_on_done(pm_future *f, pm_done_fn *done, void *ctx)
+{
+	if (!f || !done) {
+		return error_note(PM_EINVAL, "a future and a function are needed");
+	}
+	int err = f->pool ? pool_check_thread(f->pool)
+			  : error_note(PM_ESTATE, "the pool was closed: no loop will "
+						  "call back");
+	struct callback *c = err ? NULL : malloc(sizeof *c);
+	if (!c) {
+		return err ? err : error_note(PM_ENOMEM, "no memory for a callback");
+	}
+	*c = (struct callback){.done = done, .ctx = ctx};
+	*f->callbacks_end = c;
+	f->callbacks_end = &c->next;
+	if (f->done && !f->is_due) {
+		f->refs++;
+		make_due(f);
+	}
+	return 0;
+}
+
+/* -------------------------------------------------------------------- jobs */
+
+static void on_settled(struct waiter *waiter, struct job *job)
+{
+	struct pm_future *f = (struct pm_future *)waiter;
+	struct pm_pool *pool = f->pool;
+	f->result = job->result;
+	f->result.attempts = job->attempts;
+	f->result.tag = job->tag;
+	job->result = (struct pm_result){0};
+	f->job = 0;
+	ledger_free(&pool->ledger, job);
+	pool->submitted_ct--;
+	complete(f);
+}
+
+int pm_submit(
+	pm_pool *pool, pm_task_fn *task, const struct pm_job *from, pm_future **future)
+{
+	struct job *job;
+	int err = pool_check_task(pool, task);
+	if (!err && !from) {
+		err = error_note(PM_EINVAL, "a job is needed");
+	}
+	if (!err && pool->submitted_ct >= pool->options.queue_max) {
+		err = error_note(PM_EFULL, "%zu jobs are open, which is queue_max",
+			pool->submitted_ct);
+	}
+	struct pm_future *f = err ? NULL : future_new(pool);
+	if (!f) {
+		return err ? err : error_note(PM_ENOMEM, "no memory for a future");
+	}
+	err = pool_take_job(pool, &job, task, from);
+	if (err) {
+		discard(f);
+		return err;
+	}
+	f->waiter.settled = on_settled;
+	f->job = job->id;
+	job->waiter = &f->waiter;
+	pool->submitted_ct++;
+	pool_wake(pool);
+	if (future) {
+		*future = f;
+	} else {
+		unref(f);
+	}
+	return 0;
+}
+
+/* -------------------------------------------------------------------- maps */
+
+void future_map_ended(struct pm_future *f, const struct map *m)
+{
+	f->map = NULL;
+	f->result.index = m->delivered;
+	f->result.worker = -1;
+	f->result.error = m->error;
+	if (m->error) {
+		const char *text = m->error == m->pool->broken
+					   ? m->pool->broken_text
+					   : pm_error_text(m->error);
+		f->result.message = strdup(text);
+	}
+	complete(f);
+}
+
+int pm_map_async(pm_pool *pool, const struct pm_stream *stream, pm_future **future)
+{
+	int err = pool_check_task(pool, stream ? stream->task : NULL);
+	if (err) {
+		return err;
+	}
+	struct pm_stream copy = *stream;
+	err = map_check_stream(&copy, false);
+	if (err) {
+		return err;
+	}
+	struct map *m = calloc(1, sizeof *m);
+	struct pm_future *f = m ? future_new(pool) : NULL;
+	if (!f) {
+		free(m);
+		return error_note(PM_ENOMEM, "no memory for a map");
+	}
+	m->future = f;
+	err = map_open(m, pool, &copy);
+	if (err) {
+		free(m);
+		discard(f);
+		return err;
+	}
+	f->map = m;
+	if (future) {
+		*future = f;
+	} else {
+		unref(f);
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------ public */
+
+enum pm_state pm_future_state(const pm_future *f)
+{
+	if (f->done) {
+		return PM_DONE;
+	}
+	const struct job *job = f->map ? NULL : ledger_find(&f->pool->ledger, f->job);
+	if (!job) {
+		return PM_RUNNING; /* a map */
+	}
+	if (job->state == JOB_QUEUED) {
+		return PM_QUEUED;
+	}
+	const struct blackbox *b = job->slot->blackbox;
+	return b && job->ordinal < atomic_load(&b->begun) ? PM_RUNNING : PM_SENT;
+}
+
+const struct pm_result *pm_future_result(const pm_future *f)
+{
+	return f->done ? &f->result : NULL;
+}
+
+int pm_future_cancel(pm_future *f)
+{
+	if (!f || f->done || !f->pool) {
+		return error_note(
+			f ? PM_ESTATE : PM_EINVAL, "there is nothing to cancel");
+	}
+	int err = pool_check_thread(f->pool);
+	if (err) {
+		return err;
+	}
+	struct job *job = f->map ? NULL : ledger_find(&f->pool->ledger, f->job);
+	if (f->map) {
+		f->map->cancelled = true;
+	} else if (job) {
+		cancel_job(f->pool, job, PM_ECANCELLED);
+	}
+	if (!f->pool->depth) {
+		dispatch_flush(f->pool); /* who knows when the next turn comes */
+	}
+	pool_wake(f->pool);
+	return 0;
+}
+
+/* -------------------------------------------------------------------- wait */
+
+struct wait {
+	pm_future *const *futures;
+	size_t ct;
+	enum pm_wait_for what;
+	size_t done_to; /* all before it are done */
+	size_t which;
+};
+
+static bool has_failed(const struct pm_future *f)
+{
+	return f->done && f->result.error;
+}
+
+/* Look for one that ends the wait on its own. */
+static bool found_one(struct wait *w)
+{
+	for (size_t i = w->what == PM_ALL ? w->ct : 0; i < w->ct; i++) {
+		if (w->what == PM_ANY ? w->futures[i]->done
+				      : has_failed(w->futures[i])) {
+			w->which = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_over(void *ctx)
+{
+	struct wait *w = ctx;
+	if (found_one(w)) {
+		return true;
+	}
+	while (w->done_to < w->ct && w->futures[w->done_to]->done) {
+		w->done_to++;
+	}
+	return w->done_to == w->ct;
+}
+
+/* The pool that has to run; NULL with *err 0: all are done already. */
+static struct pm_pool *pool_of(const struct wait *w, int *err)
+{
+	struct pm_pool *pool = NULL;
+	for (size_t i = 0; i < w->ct && !*err; i++) {
+		const struct pm_future *f = w->futures[i];
+		if (!f) {
+			*err = error_note(PM_EINVAL, "future %zu is NULL", i);
+		} else if (f->pool && pool && f->pool != pool) {
+			*err = error_note(
+				PM_EINVAL, "the futures are of different pools");
+		} else if (f->pool) {
+			pool = f->pool;
+		}
+	}
+	return pool;
+}
+
+int pm_wait(pm_future *const *futures, size_t ct, enum pm_wait_for what, int timeout_ms,
+	size_t *which)
+{
+	struct wait w = {.futures = futures, .ct = ct, .what = what};
+	int err = 0;
+	if ((ct && !futures) || (!ct && what == PM_ANY) ||
+		(unsigned)what > PM_FIRST_ERROR) {
+		return error_note(PM_EINVAL, "there is nothing to wait for");
+	}
+	struct pm_pool *pool = pool_of(&w, &err);
+	if (!err && pool) {
+		err = pool_check_thread(pool);
+	}
+	if (!err && pool) {
+		err = pool_run_until(pool, is_over, &w, timeout_ms);
+	} else if (!err) {
+		(void)is_over(&w);
+	}
+	if (!err && which) {
+		*which = w.which;
+	}
+	return pool && err != PM_EINVAL ? pool_leave(pool, err) : err;
+}
+
+static bool has_room(void *ctx)
+{
+	const struct pm_pool *pool = ctx;
+	return pool->submitted_ct < pool->options.queue_max;
+}
+
+int pm_pool_wait_room(pm_pool *pool, int timeout_ms)
+{
+	int err = pool_check_thread(pool);
+	return err ? err
+		   : pool_leave(pool, pool_run_until(pool, has_room, pool, timeout_ms));
+}
