@@ -42,7 +42,7 @@ enum {
 	PROTO_RECORD_BYTES = 24,
 	PROTO_PIECE_BYTES = 256 * 1024, /* longest payload piece of a record */
 	PROTO_BATCH_BYTES = 64 * 1024,  /* a frame this long is closed */
-	PROTO_BATCH_RECORDS = 64,       /* or with this many records */
+	PROTO_BATCH_RECORDS = 1024,     /* or with this many records */
 	PROTO_FRAME_MAX = PROTO_PIECE_BYTES + PROTO_BATCH_BYTES + 1024,
 	PROTO_JOB_HEAD_BYTES = 24,
 	PROTO_RESULT_HEAD_BYTES = 20,

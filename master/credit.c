@@ -36,3 +36,13 @@ unsigned credit_window(struct credit *c, uint64_t now_us)
 	}
 	return c->concurrency + c->prefetch;
 }
+
+bool credit_has_room(struct credit *c, size_t held, uint64_t now_us)
+{
+	if (held >= credit_window(c, now_us)) {
+		c->topping_up = false;
+	} else if (held < c->concurrency + c->prefetch - c->prefetch / 4) {
+		c->topping_up = true;
+	}
+	return c->topping_up;
+}

@@ -13,6 +13,8 @@
 #ifndef MASTER_CREDIT_H
 #define MASTER_CREDIT_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -27,6 +29,7 @@ struct credit {
 	uint64_t sample_from_us;
 	unsigned sample_ct; /* jobs settled since */
 	unsigned prefetch;
+	bool topping_up; /* it has got less than it may, see credit_has_room() */
 };
 
 void credit_init(struct credit *c, unsigned concurrency, uint64_t now_us);
@@ -36,5 +39,10 @@ void credit_settled(struct credit *c, uint64_t now_us);
 
 /* Jobs it may hold now. */
 unsigned credit_window(struct credit *c, uint64_t now_us);
+
+/* May it get one more, when it holds `held`?  The prefetch is topped up when a quarter
+ * of it is used, and then as a whole: jobs of microseconds travel in few large
+ * frames, each of which costs the same as a small one. */
+bool credit_has_room(struct credit *c, size_t held, uint64_t now_us);
 
 #endif

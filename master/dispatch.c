@@ -21,7 +21,7 @@ static bool may_take(const struct slot *s)
 static bool has_credit(struct slot *s, uint64_t now_us)
 {
 	return s->state == SLOT_READY && !s->quarantine && !s->outbox.waiting_bytes &&
-	       may_take(s) && s->held.ct < credit_window(&s->credit, now_us);
+	       may_take(s) && credit_has_room(&s->credit, s->held.ct, now_us);
 }
 
 /* --------------------------------------------------------------- schedules */
