@@ -144,29 +144,29 @@ Test(credit, survives_a_time_that_stands_still, .timeout = 10)
 
 static struct credit with_prefetch(unsigned prefetch)
 {
-	struct credit c;
-	credit_init(&c, 10, 0);
-	c.prefetch = prefetch;
-	return c;
+	struct credit made;
+	credit_init(&made, 10, 0);
+	made.prefetch = prefetch;
+	return made;
 }
 
 Test(credit, is_topped_up_as_a_whole_when_a_quarter_is_used, .timeout = 10)
 {
-	struct credit c = with_prefetch(100);
-	cr_assert(credit_has_room(&c, 0, 1), "it is empty");
-	cr_assert(credit_has_room(&c, 109, 1), "topping up goes on to the end");
-	cr_assert_not(credit_has_room(&c, 110, 1), "it is full");
-	cr_assert_not(credit_has_room(&c, 109, 1));
-	cr_assert_not(credit_has_room(&c, 85, 1), "a quarter is not used yet");
-	cr_assert(credit_has_room(&c, 84, 1));
-	cr_assert(credit_has_room(&c, 109, 1));
+	struct credit mine = with_prefetch(100);
+	cr_assert(credit_has_room(&mine, 0, 1), "it is empty");
+	cr_assert(credit_has_room(&mine, 109, 1), "topping up goes on to the end");
+	cr_assert_not(credit_has_room(&mine, 110, 1), "it is full");
+	cr_assert_not(credit_has_room(&mine, 109, 1));
+	cr_assert_not(credit_has_room(&mine, 85, 1), "a quarter is not used yet");
+	cr_assert(credit_has_room(&mine, 84, 1));
+	cr_assert(credit_has_room(&mine, 109, 1));
 }
 
 Test(credit, without_prefetch_each_place_is_filled_at_once, .timeout = 10)
 {
-	struct credit c = with_prefetch(0);
-	cr_assert_not(credit_has_room(&c, 10, 1));
-	cr_assert(credit_has_room(&c, 9, 1));
-	cr_assert_not(credit_has_room(&c, 10, 1));
-	cr_assert(credit_has_room(&c, 9, 1));
+	struct credit mine = with_prefetch(0);
+	cr_assert_not(credit_has_room(&mine, 10, 1));
+	cr_assert(credit_has_room(&mine, 9, 1));
+	cr_assert_not(credit_has_room(&mine, 10, 1));
+	cr_assert(credit_has_room(&mine, 9, 1));
 }
