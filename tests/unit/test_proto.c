@@ -75,7 +75,7 @@ Test(proto, writes_the_frame_header_as_it_is_documented, .timeout = 10)
 {
 	static const uint8_t want[] = {
 		'P', 'M', 'F', '1', /* magic */
-		1, 0, 1, 0,         /* version, type */
+		2, 0, 1, 0,         /* version, type */
 		0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab,
 		0xac, 0xad, 0xae, 0xaf,                         /* nonce */
 		4, 3, 2, 1,                                     /* slot */
@@ -135,28 +135,14 @@ Test(proto, writes_a_record_as_it_is_documented, .timeout = 10)
 Test(proto, writes_a_job_as_it_is_documented, .timeout = 10)
 {
 	static const uint8_t want[] = {
-		8,
-		7,
-		6,
-		5,
-		4,
-		3,
-		2,
-		1,
-		0x18,
-		0x17,
-		0x16,
-		0x15,
-		0x14,
-		0x13,
-		0x12,
-		0x11,
-		'a',
-		'r',
-		'g',
+		8, 7, 6, 5, 4, 3, 2, 1,                         /* task */
+		0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, /* queued at */
+		0x24, 0x23, 0x22, 0x21, 0, 0, 0, 0,             /* timeout, reserved */
+		'a', 'r', 'g',                                  /* no terminator */
 	};
 	struct proto_job job = {.task = 0x0102030405060708u,
 		.queued_at_us = 0x1112131415161718u,
+		.timeout_ms = 0x21222324,
 		.arg = (const uint8_t *)"arg",
 		.arg_len = 3};
 	cr_assert_eq(proto_job_put(&frame, &job), 0);
@@ -167,36 +153,44 @@ Test(proto, writes_a_job_as_it_is_documented, .timeout = 10)
 Test(proto, writes_a_result_as_it_is_documented, .timeout = 10)
 {
 	static const uint8_t want[] = {
-		0xd3,
-		0xff,
-		0xff,
-		0xff, /* error: -45 */
-		2,
-		0,
-		0,
-		0, /* domain */
-		0xf9,
-		0xff,
-		0xff,
-		0xff, /* code: -7 */
-		3,
-		0,
-		0,
-		0, /* message length */
-		'w',
-		'h',
-		'y',
-		0,
-		1,
+		0xd3, 0xff, 0xff, 0xff, /* error: -45 */
+		2, 0, 0, 0,             /* domain */
+		0xf9, 0xff, 0xff, 0xff, /* code: -7 */
+		3, 0, 0, 0,             /* message length */
+		4, 0, 0, 0,             /* length of emitted jobs */
+		'w', 'h', 'y',          /* message */
+		'e', 'm', 'i', 't',     /* emitted jobs */
+		0, 1,                   /* bytes */
 	};
 	struct proto_result result = {.error = PM_ETIMEDOUT,
 		.domain = PM_DOMAIN_CURL,
 		.code = -7,
 		.message = "why",
 		.message_len = 3,
+		.emits = (const uint8_t *)"emit",
+		.emits_len = 4,
 		.bytes = (const uint8_t *)"\0\1",
 		.len = 2};
 	cr_assert_eq(proto_result_put(&frame, &result), 0);
+	cr_assert_eq(frame.len, sizeof want);
+	cr_assert_arr_eq(frame.data, want, sizeof want);
+}
+
+Test(proto, writes_an_emitted_job_as_it_is_documented, .timeout = 10)
+{
+	static const uint8_t want[] = {
+		8, 7, 6, 5, 4, 3, 2, 1,                         /* task */
+		0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, /* tag */
+		0x24, 0x23, 0x22, 0x21, 1, 0, 0, 0, /* timeout, flags: once */
+		3, 0, 0, 0, 'a', 'r', 'g',          /* length, bytes */
+	};
+	struct proto_emit emit = {.task = 0x0102030405060708u,
+		.tag = 0x1112131415161718u,
+		.timeout_ms = 0x21222324,
+		.once = true,
+		.arg = (const uint8_t *)"arg",
+		.arg_len = 3};
+	cr_assert_eq(proto_emit_put(&frame, &emit), 0);
 	cr_assert_eq(frame.len, sizeof want);
 	cr_assert_arr_eq(frame.data, want, sizeof want);
 }
@@ -487,6 +481,7 @@ Test(proto, reads_the_jobs_it_wrote, .timeout = 10)
 		memset(arg, (int)len, sizeof arg);
 		struct proto_job got, job = {.task = UINT64_MAX - len,
 					      .queued_at_us = len,
+					      .timeout_ms = UINT32_MAX - (uint32_t)len,
 					      .arg = (const uint8_t *)arg,
 					      .arg_len = len};
 		buf_clear(&frame);
@@ -495,6 +490,7 @@ Test(proto, reads_the_jobs_it_wrote, .timeout = 10)
 		cr_assert_eq(proto_job_get(&got, copy, frame.len), 0);
 		cr_assert_eq(got.task, UINT64_MAX - len);
 		cr_assert_eq(got.queued_at_us, len);
+		cr_assert_eq(got.timeout_ms, UINT32_MAX - len);
 		cr_assert_eq(got.arg_len, len);
 		cr_assert(memcmp(got.arg, arg, len) == 0);
 		free(copy);
@@ -527,6 +523,8 @@ static void expect_same_result(const struct proto_result *want)
 	cr_assert_eq(got.code, want->code);
 	cr_assert_eq(got.message_len, want->message_len);
 	cr_assert(memcmp(got.message, want->message, got.message_len) == 0);
+	cr_assert_eq(got.emits_len, want->emits_len);
+	cr_assert(memcmp(got.emits, want->emits, got.emits_len) == 0);
 	cr_assert_eq(got.len, want->len);
 	cr_assert(memcmp(got.bytes, want->bytes, got.len) == 0);
 	free(copy);
@@ -534,8 +532,9 @@ static void expect_same_result(const struct proto_result *want)
 
 Test(proto, reads_the_results_it_wrote, .timeout = 10)
 {
-	static char text[PROTO_MESSAGE_MAX];
+	static char text[PROTO_MESSAGE_MAX], emits[PROTO_MESSAGE_MAX];
 	memset(text, 'm', sizeof text);
+	memset(emits, 'e', sizeof emits);
 	static const int numbers[] = {0, 1, -1, INT_MAX, INT_MIN};
 	static const size_t lens[] = {0, 1, 300, PROTO_MESSAGE_MAX};
 	for (size_t i = 0; i < LENGTH(numbers); i++) {
@@ -546,6 +545,8 @@ Test(proto, reads_the_results_it_wrote, .timeout = 10)
 				.code = numbers[i],
 				.message = text,
 				.message_len = lens[j],
+				.emits = (const uint8_t *)emits,
+				.emits_len = lens[(i + j) % LENGTH(lens)],
 				.bytes = (const uint8_t *)text,
 				.len = lens[LENGTH(lens) - 1 - j]};
 			expect_same_result(&r);
@@ -558,6 +559,8 @@ Test(proto, cuts_a_message_that_is_too_long, .timeout = 10)
 	static char text[PROTO_MESSAGE_MAX * 2];
 	struct proto_result got, r = {.error = PM_EFAILED,
 					 .message = text,
+					 .emits = (const uint8_t *)"emits!",
+					 .emits_len = 6,
 					 .bytes = (const uint8_t *)"bytes",
 					 .len = 5};
 	memset(text, 'm', sizeof text);
@@ -569,6 +572,8 @@ Test(proto, cuts_a_message_that_is_too_long, .timeout = 10)
 		cr_assert_eq(
 			proto_result_get(&got, (uint8_t *)frame.data, frame.len), 0);
 		cr_assert_eq(got.message_len, PROTO_MESSAGE_MAX);
+		cr_assert_eq(got.emits_len, 6);
+		cr_assert_arr_eq(got.emits, "emits!", 6);
 		cr_assert_eq(got.len, 5);
 		cr_assert_arr_eq(got.bytes, "bytes", 5);
 	}
@@ -584,6 +589,7 @@ static void expect_no_result(
 	int err = proto_result_get(&r, copy, len);
 	cr_assert_eq(err, PM_EINVAL, "%s %zu: %d", what, which, err);
 	cr_assert_eq(r.message, before.message, "%s %zu", what, which);
+	cr_assert_eq(r.emits, before.emits, "%s %zu", what, which);
 	cr_assert_eq(r.bytes, before.bytes, "%s %zu", what, which);
 	free(copy);
 }
@@ -591,8 +597,14 @@ static void expect_no_result(
 Test(proto, refuses_results_that_make_no_sense, .timeout = 10)
 {
 	static const uint32_t lens[] = {
-		6, 1001, 0x7fffffff, 0x80000000, UINT32_MAX - 16, UINT32_MAX};
-	struct proto_result r = {.message = "hello", .message_len = 5};
+		9, 1001, 0x7fffffff, 0x80000000, UINT32_MAX - 16, UINT32_MAX};
+	/* together as long as the rest only when the sum wraps around */
+	static const uint32_t emit_lens[] = {4, 1001, 0x7fffffff, 0x80000000,
+		UINT32_MAX - 4, UINT32_MAX - 1, UINT32_MAX};
+	struct proto_result r = {.message = "hello",
+		.message_len = 5,
+		.emits = (const uint8_t *)"abc",
+		.emits_len = 3};
 	cr_assert_eq(proto_result_put(&frame, &r), 0);
 	for (size_t len = 0; len < frame.len; len++) {
 		expect_no_result(frame.data, len, "cut to", len);
@@ -602,6 +614,11 @@ Test(proto, refuses_results_that_make_no_sense, .timeout = 10)
 		expect_no_result(frame.data, frame.len, "message length", lens[i]);
 	}
 	put32((uint8_t *)frame.data + 12, 5);
+	for (size_t i = 0; i < LENGTH(emit_lens); i++) {
+		put32((uint8_t *)frame.data + 16, emit_lens[i]);
+		expect_no_result(frame.data, frame.len, "emits length", emit_lens[i]);
+	}
+	put32((uint8_t *)frame.data + 16, 3);
 	put32((uint8_t *)frame.data, 1);
 	expect_no_result(frame.data, frame.len, "error", 1);
 	put32((uint8_t *)frame.data, 0x7fffffff);
@@ -623,10 +640,113 @@ Test(proto, has_no_memory_for_lengths_that_overflow, .timeout = 10)
 {
 	struct proto_job job = {.arg = (const uint8_t *)"", .arg_len = SIZE_MAX};
 	struct proto_result result = {.bytes = (const uint8_t *)"", .len = SIZE_MAX};
+	struct proto_result emits = {
+		.emits = (const uint8_t *)"", .emits_len = SIZE_MAX};
+	struct proto_emit emit = {.arg = (const uint8_t *)"", .arg_len = SIZE_MAX};
 	cr_assert_eq(proto_job_put(&frame, &job), PM_ENOMEM);
 	cr_assert_eq(frame.len, 0);
 	cr_assert_eq(proto_result_put(&frame, &result), PM_ENOMEM);
 	cr_assert_eq(frame.len, 0);
+	cr_assert_eq(proto_result_put(&frame, &emits), PM_ENOMEM);
+	cr_assert_eq(frame.len, 0);
+	cr_assert_eq(proto_emit_put(&frame, &emit), PM_ENOMEM);
+	cr_assert_eq(frame.len, 0);
+	emit.arg_len = (size_t)UINT32_MAX + 1; /* 0 in 32 bits */
+	cr_assert_eq(proto_emit_put(&frame, &emit), PM_ENOMEM);
+	cr_assert_eq(frame.len, 0);
+}
+
+/* ------------------------------------------------------------ emitted jobs */
+
+enum { EMIT_CT = 20 };
+
+static struct proto_emit nth_emit(size_t i)
+{
+	static const uint8_t bytes[EMIT_CT] = "the bytes of a job";
+	return (struct proto_emit){.task = UINT64_MAX - i,
+		.tag = i << 40,
+		.timeout_ms = UINT32_MAX - (uint32_t)i,
+		.once = i % 2,
+		.arg = bytes,
+		.arg_len = i};
+}
+
+/* Emit i has i bytes of argument. */
+static void build_emits(void)
+{
+	for (size_t i = 0; i < EMIT_CT; i++) {
+		struct proto_emit emit = nth_emit(i);
+		cr_assert_eq(proto_emit_put(&frame, &emit), 0);
+	}
+}
+
+Test(proto, reads_the_emitted_jobs_it_wrote, .timeout = 10)
+{
+	struct proto_emit got;
+	size_t at = 0;
+	build_emits();
+	uint8_t *copy = exact(frame.data, frame.len);
+	for (size_t i = 0; i < EMIT_CT; i++) {
+		struct proto_emit want = nth_emit(i);
+		cr_assert_eq(proto_emit_get(&got, copy, frame.len, &at), 0, "%zu", i);
+		cr_assert_eq(got.task, want.task);
+		cr_assert_eq(got.tag, want.tag);
+		cr_assert_eq(got.timeout_ms, want.timeout_ms);
+		cr_assert_eq(got.once, want.once);
+		cr_assert_eq(got.arg_len, i);
+		cr_assert(memcmp(got.arg, want.arg, i) == 0);
+	}
+	cr_assert_eq(at, frame.len);
+	cr_assert_eq(proto_emit_get(&got, copy, frame.len, &at), PM_EINVAL,
+		"there are no more");
+	free(copy);
+}
+
+static void expect_no_emit(size_t len, size_t from, const char *what, size_t which)
+{
+	struct proto_emit e, before;
+	uint8_t *copy = exact(frame.data, len);
+	size_t at = from;
+	memset(&e, 0x5a, sizeof e);
+	before = e;
+	cr_assert_eq(
+		proto_emit_get(&e, copy, len, &at), PM_EINVAL, "%s %zu", what, which);
+	cr_assert_eq(at, from, "%s %zu: moved", what, which);
+	cr_assert_arr_eq((char *)&e, (char *)&before, sizeof e, "%s %zu", what, which);
+	free(copy);
+}
+
+Test(proto, refuses_every_emitted_job_that_is_cut, .timeout = 10)
+{
+	build_emits();
+	size_t start = frame.len - PROTO_EMIT_HEAD_BYTES - (EMIT_CT - 1);
+	for (size_t len = start; len < frame.len; len++) {
+		expect_no_emit(len, start, "cut to", len);
+	}
+	const size_t behind[] = {frame.len, frame.len + 1, SIZE_MAX / 2,
+		SIZE_MAX - PROTO_EMIT_HEAD_BYTES, SIZE_MAX};
+	for (size_t i = 0; i < LENGTH(behind); i++) {
+		expect_no_emit(frame.len, behind[i], "at", behind[i]);
+	}
+}
+
+Test(proto, refuses_emitted_jobs_that_make_no_sense, .timeout = 10)
+{
+	static const uint32_t lens[] = {4, 0x7fffffff, 0x80000000,
+		UINT32_MAX - PROTO_EMIT_HEAD_BYTES, UINT32_MAX};
+	static const uint32_t flags[] = {2, 3, 0x100, 0x80000000, UINT32_MAX};
+	struct proto_emit emit = {.arg = (const uint8_t *)"arg", .arg_len = 3};
+	cr_assert_eq(proto_emit_put(&frame, &emit), 0);
+	uint8_t *head = (uint8_t *)frame.data;
+	for (size_t i = 0; i < LENGTH(lens); i++) {
+		put32(head + 24, lens[i]);
+		expect_no_emit(frame.len, 0, "length", lens[i]);
+	}
+	put32(head + 24, 3);
+	for (size_t i = 0; i < LENGTH(flags); i++) {
+		put32(head + 20, flags[i]);
+		expect_no_emit(frame.len, 0, "flags", flags[i]);
+	}
 }
 
 /* ---------------------------------------------------------------- lifeline */
@@ -759,7 +879,8 @@ Test(proto, names_lifeline_messages, .timeout = 10)
 Test(proto, tells_why_a_worker_ended_itself, .timeout = 10)
 {
 	static const int codes[] = {PROTO_EXIT_ORPHAN, PROTO_EXIT_BOOT,
-		PROTO_EXIT_PROTO, PROTO_EXIT_NANOMSG, PROTO_EXIT_MEMORY};
+		PROTO_EXIT_PROTO, PROTO_EXIT_NANOMSG, PROTO_EXIT_MEMORY,
+		PROTO_EXIT_INIT};
 	for (int code = -1; code < 300; code++) {
 		bool known = false;
 		for (size_t i = 0; i < LENGTH(codes); i++) {
@@ -785,6 +906,21 @@ static void touch(const void *bytes, size_t len)
 	}
 }
 
+/* Returns how many emitted jobs there were. */
+static unsigned read_emits(const uint8_t *emits, size_t len)
+{
+	struct proto_emit emit;
+	unsigned ct = 0;
+	for (size_t at = 0; proto_emit_get(&emit, emits, len, &at) == 0; ct++) {
+		cr_assert(at <= len);
+		cr_assert(emit.arg + emit.arg_len == emits + at);
+		touch(emit.arg, emit.arg_len);
+	}
+	return ct;
+}
+
+static unsigned emits_read;
+
 /* All that can be read of a payload, as either kind. */
 static void read_payload(const uint8_t *bytes, size_t len)
 {
@@ -797,10 +933,11 @@ static void read_payload(const uint8_t *bytes, size_t len)
 	}
 	if (proto_result_get(&result, copy, len) == 0) {
 		cr_assert_leq(result.message_len, PROTO_MESSAGE_MAX);
-		cr_assert_eq(
-			result.message_len + result.len, len - PROTO_RESULT_HEAD_BYTES);
+		cr_assert_eq(result.message_len + result.emits_len + result.len,
+			len - PROTO_RESULT_HEAD_BYTES);
 		cr_assert_leq(result.error, 0);
 		touch(result.message, result.message_len);
+		emits_read += read_emits(result.emits, result.emits_len);
 		touch(result.bytes, result.len);
 	}
 	free(copy);
@@ -827,9 +964,17 @@ static unsigned read_frame(const uint8_t *bytes, size_t len)
 	return ct;
 }
 
+static void put_random_emits(struct buf *emits, uint64_t *seed)
+{
+	for (size_t ct = dice_below(seed, 3); ct > 0; ct--) {
+		struct proto_emit emit = nth_emit(dice_below(seed, EMIT_CT));
+		cr_assert_eq(proto_emit_put(emits, &emit), 0);
+	}
+}
+
 static void put_random_record(uint64_t *seed)
 {
-	struct buf payload = {0};
+	struct buf payload = {0}, emits = {0};
 	uint8_t bytes[64];
 	memset(bytes, (int)dice(seed), sizeof bytes);
 	if (dice_below(seed, 2)) {
@@ -838,9 +983,12 @@ static void put_random_record(uint64_t *seed)
 			.arg_len = dice_below(seed, sizeof bytes)};
 		cr_assert_eq(proto_job_put(&payload, &job), 0);
 	} else {
+		put_random_emits(&emits, seed);
 		struct proto_result result = {.error = -(int)dice_below(seed, 50),
 			.message = (char *)bytes,
 			.message_len = dice_below(seed, sizeof bytes),
+			.emits = (uint8_t *)emits.data,
+			.emits_len = emits.len,
 			.bytes = bytes,
 			.len = dice_below(seed, sizeof bytes)};
 		cr_assert_eq(proto_result_put(&payload, &result), 0);
@@ -852,6 +1000,7 @@ static void put_random_record(uint64_t *seed)
 		.bytes = (uint8_t *)payload.data};
 	cr_assert_eq(proto_record_put(&frame, &r), 0);
 	buf_fini(&payload);
+	buf_fini(&emits);
 }
 
 static uint32_t build_random(uint64_t *seed)
@@ -881,7 +1030,7 @@ static void mutate(uint64_t *seed)
 		frame.len = dice_below(seed, frame.len + 1);
 	}
 	if (frame.len >= PROTO_HEAD_BYTES && dice_below(seed, 2)) {
-		put32((uint8_t *)frame.data + 4, 1 | PROTO_RESULTS << 16);
+		put32((uint8_t *)frame.data + 4, PROTO_VERSION | PROTO_RESULTS << 16);
 		put32((uint8_t *)frame.data + 44,
 			(uint32_t)(frame.len - PROTO_HEAD_BYTES));
 	}
@@ -903,6 +1052,7 @@ Test(proto, survives_50000_damaged_frames, .timeout = 300)
 	/* or else the loop tests nothing */
 	cr_assert_gt(whole, 10000, "%u", whole);
 	cr_assert_gt(broken, 10000, "%u", broken);
+	cr_assert_gt(emits_read, 10000, "%u", emits_read);
 }
 
 Test(proto, survives_50000_random_packets, .timeout = 300)
