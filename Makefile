@@ -11,6 +11,12 @@ FLAVOUR ?= release
 B       := build/$(FLAVOUR)
 PREFIX  ?= /usr/local
 DESTDIR ?=
+# For packagers: make install LIBDIR=/usr/lib/x86_64-linux-gnu
+BINDIR     = $(PREFIX)/bin
+INCLUDEDIR = $(PREFIX)/include
+LIBDIR     = $(PREFIX)/lib
+MANDIR     = $(PREFIX)/share/man
+DOCDIR     = $(PREFIX)/share/doc/poolmap
 
 PACKAGES := libevent_core nanomsg libcurl jansson libconfuse
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
@@ -121,7 +127,7 @@ valgrind:
 	@$(MAKE) --no-print-directory -j$$(nproc) FLAVOUR=debug tests-built
 	@tests/run.sh build/debug valgrind
 
-# ------------------------------------------------------------------------- rest
+# --------------------------------------------------------------- demo and bench
 
 deps:
 	@tests/support/deps.sh
@@ -137,22 +143,66 @@ $(BENCH): $(B)/%: $(B)/%.o $(B)/libpoolmap.a
 	@echo "  LD  $@"
 	@$(LINK) -o $@ $^ $(LIB_LIBS)
 
+# ---------------------------------------------------------------------- install
+
+# Manual pages stand beside the code they describe.  Each is installed under every
+# name of its NAME section, so that `man pm_gather` finds pm_spawn.3.
+MAN := $(wildcard common/*.[1-8] master/*.[1-8] worker/*.[1-8] master/cli/*.[1-8])
+man_names = sed -n '/^\.Sh NAME/,/^\.Nd/s/^\.Nm \([^ ]*\).*/\1/p' $(1)
+# From a page's path: man3/pm_spawn.3
+man_place = man$(subst .,,$(suffix $(1)))/$(notdir $(1))
+
+# Under the prefix, so that the tree can be moved with pkg-config --define-prefix.
+pc_path = $(patsubst $(PREFIX)/%,$${prefix}/%,$(1))
+
+define INSTALL_PAGE
+	install -m 644 $(1) '$(DESTDIR)$(MANDIR)/$(call man_place,$(1))'
+	@for name in $$($(call man_names,$(1))); do \
+		link='$(DESTDIR)$(MANDIR)'/$(dir $(call man_place,$(1)))$$name$(suffix $(1)); \
+		[ $$name$(suffix $(1)) = $(notdir $(1)) ] || ln -sf $(notdir $(1)) "$$link" || exit 1; \
+	done
+
+endef
+
+define UNINSTALL_PAGE
+	@for name in $(basename $(notdir $(1))) $$($(call man_names,$(1))); do \
+		rm -f '$(DESTDIR)$(MANDIR)'/$(dir $(call man_place,$(1)))$$name$(suffix $(1)) || exit 1; \
+	done
+
+endef
+
+# The dynamic linker has a list of the libraries in the places it searches.
+refresh_linker = @[ -n '$(DESTDIR)' ] || \
+	! ldconfig -vNX 2>/dev/null | grep -q '^$(LIBDIR):' || ldconfig
+
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include \
-		$(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/share/doc/poolmap
-	install -m 755 $(B)/poolmap $(DESTDIR)$(PREFIX)/bin/poolmap
-	install -m 644 common/poolmap.h $(DESTDIR)$(PREFIX)/include/poolmap.h
-	install -m 644 $(B)/libpoolmap.a $(DESTDIR)$(PREFIX)/lib/libpoolmap.a
-	install -m 755 $(B)/$(SONAME) $(DESTDIR)$(PREFIX)/lib/libpoolmap.so.$(VERSION)
-	ln -sf libpoolmap.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libpoolmap.so
-	sed -e 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' config/poolmap.pc.in \
-		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/poolmap.pc
-	install -m 644 config/poolmap.conf $(DESTDIR)$(PREFIX)/share/doc/poolmap/poolmap.conf
+	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(INCLUDEDIR)' \
+		'$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(DOCDIR)' \
+		'$(DESTDIR)$(MANDIR)/man1' '$(DESTDIR)$(MANDIR)/man3' '$(DESTDIR)$(MANDIR)/man5'
+	install -m 755 $(B)/poolmap '$(DESTDIR)$(BINDIR)/poolmap'
+	install -m 644 common/poolmap.h '$(DESTDIR)$(INCLUDEDIR)/poolmap.h'
+	install -m 644 $(B)/libpoolmap.a '$(DESTDIR)$(LIBDIR)/libpoolmap.a'
+	install -m 755 $(B)/$(SONAME) '$(DESTDIR)$(LIBDIR)/libpoolmap.so.$(VERSION)'
+	ln -sf libpoolmap.so.$(VERSION) '$(DESTDIR)$(LIBDIR)/$(SONAME)'
+	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libpoolmap.so'
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@INCLUDEDIR@|$(call pc_path,$(INCLUDEDIR))|' \
+		-e 's|@LIBDIR@|$(call pc_path,$(LIBDIR))|; s|@VERSION@|$(VERSION)|' \
+		-e 's|@LIBS@|$(strip $(LIB_LIBS))|' config/poolmap.pc.in | \
+		install -m 644 /dev/stdin '$(DESTDIR)$(LIBDIR)/pkgconfig/poolmap.pc'
+	install -m 644 config/poolmap.conf '$(DESTDIR)$(DOCDIR)/poolmap.conf'
+	$(foreach page,$(MAN),$(call INSTALL_PAGE,$(page)))
+	$(refresh_linker)
+# The directories that others use, too, stay.
 uninstall:
-	cd $(DESTDIR)$(PREFIX) && rm -f bin/poolmap include/poolmap.h lib/libpoolmap.a \
-		lib/libpoolmap.so lib/$(SONAME) lib/libpoolmap.so.$(VERSION) \
-		lib/pkgconfig/poolmap.pc share/doc/poolmap/poolmap.conf
+	rm -f '$(DESTDIR)$(BINDIR)/poolmap' '$(DESTDIR)$(INCLUDEDIR)/poolmap.h'
+	for file in libpoolmap.a libpoolmap.so $(SONAME) libpoolmap.so.$(VERSION) \
+		pkgconfig/poolmap.pc; do rm -f '$(DESTDIR)$(LIBDIR)'/$$file || exit 1; done
+	rm -f '$(DESTDIR)$(DOCDIR)/poolmap.conf'
+	[ ! -d '$(DESTDIR)$(DOCDIR)' ] || rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(DOCDIR)'
+	$(foreach page,$(MAN),$(call UNINSTALL_PAGE,$(page)))
+	$(refresh_linker)
+
+# ------------------------------------------------------------------------- rest
 
 SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 format:
