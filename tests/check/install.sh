@@ -51,6 +51,12 @@ for file in bin/poolmap include/poolmap.h lib/libpoolmap.a lib/pkgconfig/poolmap
 	share/doc/poolmap/poolmap.conf; do
 	[ -f "$prefix/$file" ] || fail "$file is not there"
 done
+for name in $(grep -oE '^PM_API [^(]*\(' common/poolmap.h | sed 's/($//; s/.*[ *]//'); do
+	[ -f "$prefix/share/man/man3/$name.3" ] || fail "there is no page $name.3"
+done
+for page in man1/poolmap.1 man3/libpoolmap.3 man5/poolmap.conf.5; do
+	[ -f "$prefix/share/man/$page" ] || fail "there is no page $page"
+done
 version=$(sed -n 's/^#define PM_VERSION "\(.*\)"$/\1/p' common/poolmap.h)
 so=libpoolmap.so
 soname=$so.${version%%.*}
@@ -175,22 +181,23 @@ works() {
 
 # Both ways to link, for one compiler and source.
 works_linked() {
-	what=$1
+	language=$1
 	shift
 	library_path=$prefix/lib
 	# shellcheck disable=SC2046 # words on purpose
-	works "$what, shared" "$@" $(config --cflags --libs)
-	readelf -d "$dir/app" | grep -q "NEEDED.*\[$soname\]" ||
-		fail "$what, shared: does not ask for $soname"
+	works "$language, shared" "$@" $(config --cflags --libs)
+	needs "$soname" || fail "$language, shared: does not ask for $soname"
 
 	# The shared library is in the same folder, and the linker would prefer it.
 	library_path=
 	# shellcheck disable=SC2046 # words on purpose
-	works "$what, static" "$@" $(config --static --cflags --libs |
+	works "$language, static" "$@" $(config --static --cflags --libs |
 		sed 's/-lpoolmap\>/-l:libpoolmap.a/')
-	if readelf -d "$dir/app" | grep -q "NEEDED.*$so"; then
-		fail "$what, static: asks for the shared library"
-	fi
+	! needs "$so" || fail "$language, static: asks for the shared library"
+}
+
+needs() {
+	[ -e "$dir/app" ] && readelf -d "$dir/app" | grep -q "NEEDED.*\[$1"
 }
 
 works_linked "C11" "${CC:-cc}" -std=c11 app.c
