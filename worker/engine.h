@@ -14,6 +14,7 @@
 struct event_base;
 struct engine;
 struct transfer;
+struct engine_jar;
 
 /* How a transfer ended. */
 struct engine_result {
@@ -33,13 +34,22 @@ int engine_open(struct engine **out, struct event_base *base, unsigned concurren
 void engine_close(struct engine *e);
 
 /* Start a transfer.  The request may be freed on return; *transfer is for
- * engine_cancel().  Errors, at once and without a
- * callback: PM_EINVAL, PM_EBADURL, PM_ESCHEME, PM_ENOMEM; *failure says why. */
+ * engine_cancel().  Params, json and form are in its URL and body by now, and of
+ * its session only the cookies are still to be added, see compose.h.  Errors, at once
+ * and without a callback: PM_EINVAL, PM_EBADURL, PM_ESCHEME, PM_ENOMEM; *failure says
+ * why. */
 int engine_start(struct engine *e, const struct pm_request *request,
 	engine_done_fn *done, void *ctx, struct transfer **transfer,
 	struct pm_failure *failure);
 
-/* Stop a transfer whose callback has not come; it will not come any more. */
+/* Stop a transfer whose callback has not come; neither that nor on_body will
+ * come any more.  Also inside an on_body. */
 void engine_cancel(struct transfer *t);
+
+/* A store of cookies, in memory, for the transfers of one session.  It may be made
+ * before the engine is open, and must be freed after the last transfer that uses it.
+ * NULL: no memory. */
+struct engine_jar *engine_jar_new(void);
+void engine_jar_free(struct engine_jar *jar); /* NULL is fine */
 
 #endif

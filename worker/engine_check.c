@@ -160,7 +160,7 @@ static uint32_t hash_host(struct span host)
 	return hash;
 }
 
-static int check_url(const char *url, uint32_t *host_hash, struct pm_failure *failure)
+int url_check(const char *url, uint32_t *host_hash, struct pm_failure *failure)
 {
 	struct span authority = {url, 0}, host, port;
 	if (!url || !*url) {
@@ -255,27 +255,26 @@ static int check_header(const struct pm_header *h, struct pm_failure *failure)
 	return 0;
 }
 
-static int check_headers(
-	const struct pm_request *request, size_t *bytes, struct pm_failure *failure)
+int headers_check(const struct pm_header *headers, size_t ct, size_t *bytes,
+	struct pm_failure *failure)
 {
 	*bytes = 0;
-	if (request->header_ct > REQUEST_HEADERS_MAX) {
+	if (ct > REQUEST_HEADERS_MAX) {
 		return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
 			"more than %d headers", REQUEST_HEADERS_MAX);
 	}
-	if (request->header_ct && !request->headers) {
+	if (ct && !headers) {
 		return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
-			"headers is NULL but header_ct is %zu", request->header_ct);
+			"headers is NULL but header_ct is %zu", ct);
 	}
-	for (size_t i = 0; i < request->header_ct; i++) {
-		const struct pm_header *h = &request->headers[i];
-		int err = check_header(h, failure);
+	for (size_t i = 0; i < ct; i++) {
+		int err = check_header(&headers[i], failure);
 		if (err) {
 			return err;
 		}
 		/* Each length is that of a string in memory and the sum is looked
 		 * at every time, so it cannot wrap. */
-		*bytes += strlen(h->name) + strlen(h->value);
+		*bytes += strlen(headers[i].name) + strlen(headers[i].value);
 		if (*bytes > REQUEST_HEADER_BYTES_MAX) {
 			return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
 				"headers are larger than %d bytes",
@@ -285,22 +284,102 @@ static int check_headers(
 	return 0;
 }
 
-bool request_has_header(const struct pm_request *request, const char *name)
+bool headers_have(const struct pm_header *headers, size_t ct, const char *name)
 {
-	for (size_t i = 0; i < request->header_ct; i++) {
-		if (strcasecmp(request->headers[i].name, name) == 0) {
+	for (size_t i = 0; i < ct; i++) {
+		if (strcasecmp(headers[i].name, name) == 0) {
 			return true;
 		}
 	}
 	return false;
 }
 
+/* ------------------------------------------------------ credentials and proxy */
+
+static bool is_credential(const char *text)
+{
+	return is_header_value(text) &&
+	       strnlen(text, (size_t)REQUEST_CREDENTIAL_MAX + 1) <=
+		       REQUEST_CREDENTIAL_MAX;
+}
+
+int credentials_check(
+	const char *user, const char *password, struct pm_failure *failure)
+{
+	const char *what = NULL;
+	if (!user && password) {
+		what = "a password is given without a user";
+	} else if (user && strchr(user, ':')) {
+		what = "user has a colon, which basic auth takes for its end";
+	} else if ((user && !is_credential(user)) ||
+		   (password && !is_credential(password))) {
+		what = "user or password has a control character or is too long";
+	}
+	return what ? engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0, "%s", what)
+		    : 0;
+}
+
+/* Behind "scheme://"; NULL: not one of those schemes. */
+static const char *after_proxy_scheme(const char *proxy)
+{
+	static const char *const schemes[] = {"http", "socks5", "socks5h"};
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		if (has_scheme(proxy, schemes[i])) {
+			const char *rest = proxy + strlen(schemes[i]) + 1;
+			return strncmp(rest, "//", 2) == 0 ? rest + 2 : NULL;
+		}
+	}
+	return NULL;
+}
+
+static bool is_proxy_authority(const char *text)
+{
+	struct span all = {text, strcspn(text, "/?#")}, host, port;
+	const char *rest = text + all.len;
+	/* A path would make libcurl look for a Unix socket. */
+	return (!*rest || strcmp(rest, "/") == 0) &&
+	       !split_authority(all, &host, &port) && host.len &&
+	       is_port(port.at, port.len);
+}
+
+/* No message repeats any of it: there may be a password in it. */
+int proxy_check(const char *proxy, struct pm_failure *failure)
+{
+	struct pm_failure unsaid;
+	const char *rest = after_proxy_scheme(proxy);
+	if (!rest) {
+		return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
+			"proxy does not begin with http://, socks5:// or socks5h://");
+	}
+	if (check_bytes(proxy, &unsaid) || !is_proxy_authority(rest)) {
+		return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
+			"proxy is not a URL of a host and a port");
+	}
+	return 0;
+}
+
+static int check_access(const struct pm_request *request, struct pm_failure *failure)
+{
+	if (request->user || request->password) {
+		int err = credentials_check(request->user, request->password, failure);
+		if (err) {
+			return err;
+		}
+	}
+	return request->proxy ? proxy_check(request->proxy, failure) : 0;
+}
+
 int request_check(const struct pm_request *request, struct request_facts *facts,
 	struct pm_failure *failure)
 {
-	int err = check_url(request->url, &facts->host_hash, failure);
+	int err = url_check(request->url, &facts->host_hash, failure);
 	if (!err) {
 		err = check_method(request, failure);
 	}
-	return err ? err : check_headers(request, &facts->header_bytes, failure);
+	if (!err) {
+		err = check_access(request, failure);
+	}
+	return err ? err
+		   : headers_check(request->headers, request->header_ct,
+			     &facts->header_bytes, failure);
 }

@@ -2,7 +2,8 @@
  *
  * engine_check - what a request must be like before an engine sees it.
  *
- * Runs in: the worker.  Called by the engine at the start of a transfer.
+ * Runs in: the worker.  Called by the engine at the start of a transfer, and
+ * when a session is made.
  * Plain functions of plain data; the first thing wrong is the answer.
  */
 #ifndef WORKER_ENGINE_CHECK_H
@@ -16,6 +17,7 @@ enum {
 	REQUEST_METHOD_MAX = 32,               /* bytes of the method: PM_EINVAL */
 	REQUEST_HEADERS_MAX = 1000,            /* headers: PM_EINVAL */
 	REQUEST_HEADER_BYTES_MAX = 256 * 1024, /* all of them: PM_EINVAL */
+	REQUEST_CREDENTIAL_MAX = 16384,        /* bytes of each: PM_EINVAL */
 };
 
 /* What the check learned on the way. */
@@ -28,8 +30,17 @@ struct request_facts {
 int request_check(const struct pm_request *request, struct request_facts *facts,
 	struct pm_failure *failure);
 
-/* Is `name` the name of one of its headers? */
-bool request_has_header(const struct pm_request *request, const char *name);
+/* Parts of it, for what sessions have in common with requests.  `proxy` is not
+ * NULL.  PM_EBADURL or PM_ESCHEME for a URL, PM_EINVAL for the others. */
+int url_check(const char *url, uint32_t *host_hash, struct pm_failure *failure);
+int headers_check(const struct pm_header *headers, size_t ct, size_t *bytes,
+	struct pm_failure *failure);
+int credentials_check(
+	const char *user, const char *password, struct pm_failure *failure);
+int proxy_check(const char *proxy, struct pm_failure *failure);
+
+/* Is `name` the name of one of them? */
+bool headers_have(const struct pm_header *headers, size_t ct, const char *name);
 
 /* The method it stands for: its own, or the default. */
 const char *request_method(const struct pm_request *request);

@@ -24,6 +24,7 @@ static void transfer_free(struct transfer *t)
 	curl_easy_cleanup(t->easy);
 	free(t->header_memory);
 	free(t->now.ca_file);
+	free(t->now.proxy);
 	buf_fini(&t->body);
 	buf_fini(&t->head);
 	response_free(t->reserve);
@@ -143,7 +144,7 @@ static void count_connects(struct transfer *t, bool failed)
 }
 
 /* Out of its shard, and ready for the next request. */
-static void transfer_leave(struct transfer *t, bool failed)
+void transfer_leave(struct transfer *t, bool failed)
 {
 	struct shard *s = t->shard;
 	count_connects(t, failed);
@@ -197,22 +198,15 @@ int engine_start(struct engine *e, const struct pm_request *request,
 	return 0;
 }
 
+/* Inside an on_body libcurl takes no handle back; shard_drive() will do it. */
 void engine_cancel(struct transfer *t)
 {
-	transfer_leave(t, true);
-}
-
-static CURLSH *open_sessions(void)
-{
-	CURLSH *share = curl_share_init();
-	/* Not the connections: a CURLM shares them among its own transfers
-	 * already, and across several of them libcurl does not get it right. */
-	if (share &&
-		curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION)) {
-		curl_share_cleanup(share);
-		return NULL;
+	if (t->shard->calling) {
+		t->on_body = NULL;
+		t->cancelled = t->shard->cancelled = true;
+		return;
 	}
-	return share;
+	transfer_leave(t, true);
 }
 
 static void set_sizes(struct engine *e, unsigned concurrency)
@@ -242,7 +236,7 @@ int engine_open(struct engine **out, struct event_base *base, unsigned concurren
 	event_assign(&e->reaper, base, -1, 0, reap, e);
 	set_sizes(e, concurrency);
 	e->slots = calloc(e->slot_ct, sizeof(struct shard *));
-	e->sessions = open_sessions();
+	e->sessions = share_new();
 	if (!e->slots || !e->sessions) {
 		engine_close(e);
 		return PM_ENOMEM;

@@ -63,6 +63,9 @@ static int class_of_receive(const char *message)
 	if (says(message, "Too large response headers")) {
 		return PM_EHEADERSIZE;
 	}
+	if (says(message, "CONNECT")) {
+		return PM_ECONNECT; /* a proxy that makes no tunnel */
+	}
 	if (says(message, "Recv failure") || says(message, "reset by peer") ||
 		says(message, "unexpected eof") || says(message, "SSL_ERROR_SYSCALL")) {
 		return PM_ERESET;
@@ -85,6 +88,8 @@ static int class_of(const struct engine_evidence *e)
 		return PM_EDNS;
 	case CURLE_COULDNT_CONNECT:
 		return PM_ECONNECT;
+	case CURLE_PROXY:
+		return says(e->message, "resolve") ? PM_EDNS : PM_ECONNECT;
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_GOT_NOTHING:
 	case CURLE_BAD_CONTENT_ENCODING:
@@ -129,6 +134,11 @@ static const char *stop_text(int error)
 
 void engine_classify(const struct engine_evidence *e, struct pm_failure *failure)
 {
+	if (e->stopped_by_reader) {
+		engine_failure(failure, e->stopped, PM_DOMAIN_NONE, 0,
+			"on_body ended the fetch: %s", pm_error_text(e->stopped));
+		return;
+	}
 	if (e->stopped) {
 		engine_failure(failure, e->stopped, PM_DOMAIN_CURL, e->code, "%s",
 			stop_text(e->stopped));

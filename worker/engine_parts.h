@@ -58,6 +58,8 @@ struct shard {
 	struct list_node link; /* in the engine's list of draining shards */
 	unsigned connects;     /* connections made or tried so far */
 	bool draining;
+	bool calling;        /* an on_body: libcurl cannot be called now */
+	bool cancelled;      /* some transfer, meanwhile */
 	bool address_failed; /* of some transfer */
 	bool broken;         /* it cannot go on: its transfers must be failed */
 };
@@ -77,6 +79,11 @@ struct engine {
 	struct event reaper; /* frees drained shards, outside their callbacks */
 };
 
+/* One more option of transfer `t`, unless an earlier one failed: needs a CURLcode
+ * `bad`. */
+#define SET(option, value)                                                             \
+	(bad = bad ? bad : curl_easy_setopt(t->easy, (option), (value)))
+
 enum transfer_verb { VERB_GET, VERB_HEAD, VERB_BODY };
 
 /* What the easy handle's options are now.  It is never reset: an option is set
@@ -89,8 +96,10 @@ struct transfer_options {
 	long timeout_ms, connect_timeout_ms;
 	long max_redirects;
 	long redirect_post; /* redirects after which a body is sent again */
-	bool follow, insecure, one_shot, watch_headers;
-	char *ca_file; /* NULL: the system's */
+	bool follow, insecure, one_shot, watch_headers, compressed, credentials;
+	char *ca_file;          /* NULL: the system's */
+	char *proxy;            /* NULL: none */
+	struct engine_jar *jar; /* while it runs */
 };
 
 /* Where in the answer's head the header callback is. */
@@ -111,6 +120,8 @@ struct transfer {
 	bool keep_headers;
 	bool discard_body;
 	size_t max_body;
+	pm_body_fn *on_body; /* NULL: the body is kept, or discarded */
+	void *on_body_ctx;
 
 	/* answer */
 	struct buf body;
@@ -118,8 +129,10 @@ struct transfer {
 	struct buf head; /* name NUL value NUL ... of the last response */
 	size_t head_ct;
 	enum head_state head_state;
-	bool head_open; /* the last header may go on in the next line */
-	int stopped;    /* pm_error for which a callback stopped it */
+	bool head_open;         /* the last header may go on in the next line */
+	int stopped;            /* pm_error for which a callback stopped it */
+	bool stopped_by_reader; /* that callback was on_body */
+	bool cancelled;         /* inside on_body: to be dropped */
 	int socket_errno;
 	bool address_failed; /* a connection was refused, perhaps not the last one */
 	struct response *reserve; /* to report with when memory is gone */
@@ -128,21 +141,34 @@ struct transfer {
 
 /* engine_request.c: make a handle's options those of a request.  PM_ENOMEM
  * leaves a handle that can only be freed. */
-int transfer_setup_once(struct transfer *t) PM_MUSTCHECK;
 int transfer_configure(struct transfer *t, const struct pm_request *request,
 	const struct request_facts *facts, bool one_shot) PM_MUSTCHECK;
 void transfer_release_request(struct transfer *t);
 
+/* engine_options.c: once for a handle; for each request; after it. */
+int transfer_setup_once(struct transfer *t) PM_MUSTCHECK;
+CURLcode transfer_set_options(
+	struct transfer *t, const struct pm_request *request, bool one_shot);
+void transfer_release_options(struct transfer *t);
+
+/* engine_jar.c: what handles share, TLS sessions; give a handle the cookies, and take
+ * them away; `share` is what it had before. */
+CURLSH *share_new(void);
+CURLcode jar_attach(struct engine_jar *jar, CURL *easy);
+void jar_detach(CURL *easy, CURLSH *share);
+
 /* engine_receive.c: libcurl's callbacks, and the response from what came. */
 size_t transfer_on_body(char *bytes, size_t size, size_t ct, void *ctx);
 size_t transfer_on_header(char *bytes, size_t size, size_t ct, void *ctx);
-void transfer_begin_answer(struct transfer *t);
+void transfer_begin_answer(struct transfer *t, const struct pm_request *request);
 void transfer_build_result(
 	struct transfer *t, CURLcode code, struct engine_result *result);
 void transfer_release_answer(struct transfer *t);
 
-/* engine_curl.c: called by a shard when a transfer has ended. */
+/* engine_curl.c: called by a shard when a transfer has ended, with its callback;
+ * or when it was cancelled, without one. */
 void transfer_finish(struct transfer *t, CURLcode code);
+void transfer_leave(struct transfer *t, bool failed);
 
 /* engine_watch.c: libcurl's callbacks for sockets. */
 curl_socket_t watch_open_socket(

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAX_BODY = 10 * 1024 * 1024 };
+
 /* ---------------------------------------------------------------------- body */
 
 static size_t stop(struct transfer *t, int error)
@@ -19,13 +21,13 @@ static size_t stop(struct transfer *t, int error)
 	return CURL_WRITEFUNC_ERROR;
 }
 
-/* Before the first byte: what is announced, as far as it is credible.  Returns
- * 0 or a pm_error. */
+/* Before the first byte: what is announced, as far as it is credible.  Of a
+ * compressed body it says little.  Returns 0 or a pm_error. */
 static int expect_body(struct transfer *t)
 {
 	curl_off_t announced = -1;
 	curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
-	if (announced < 0) {
+	if (announced < 0 || t->now.compressed) {
 		return 0;
 	}
 	if ((uint64_t)announced > t->max_body) {
@@ -37,19 +39,42 @@ static int expect_body(struct transfer *t)
 	return buf_reserve(&t->body, (size_t)announced + 1);
 }
 
+/* The task's own function.  It may cancel transfers, this one too. */
+static int give_body(struct transfer *t, const char *bytes, size_t len)
+{
+	struct shard *s = t->shard;
+	s->calling = true;
+	int err = t->on_body(t->on_body_ctx, bytes, len);
+	s->calling = false;
+	if (!err && t->cancelled) {
+		err = PM_ECANCELLED;
+	}
+	t->stopped_by_reader = err != 0;
+	return err > 0 ? PM_EINVAL : err;
+}
+
+static int take_body(struct transfer *t, const char *bytes, size_t len)
+{
+	if (t->on_body) {
+		return give_body(t, bytes, len);
+	}
+	return t->discard_body ? 0 : buf_put(&t->body, bytes, len);
+}
+
 size_t transfer_on_body(char *bytes, size_t size, size_t ct, void *ctx)
 {
 	struct transfer *t = ctx;
 	size_t n = size * ct; /* libcurl: size is 1, ct at most 16 KiB */
+	if (t->cancelled) {
+		return CURL_WRITEFUNC_ERROR;
+	}
 	int err = t->body_len ? 0 : expect_body(t);
 	if (err || n > t->max_body - t->body_len) {
 		return stop(t, err ? err : PM_EBODYSIZE);
 	}
-	if (!t->discard_body && buf_put(&t->body, bytes, n)) {
-		return stop(t, PM_ENOMEM);
-	}
 	t->body_len += n;
-	return n;
+	err = n ? take_body(t, bytes, n) : 0;
+	return err ? stop(t, err) : n;
 }
 
 /* ---------------------------------------------------------------------- head */
@@ -178,8 +203,14 @@ size_t transfer_on_header(char *bytes, size_t size, size_t ct, void *ctx)
 
 /* -------------------------------------------------------------------- result */
 
-void transfer_begin_answer(struct transfer *t)
+void transfer_begin_answer(struct transfer *t, const struct pm_request *request)
 {
+	t->max_body = request->max_body == PM_NO_BODY ? 0
+		      : request->max_body             ? request->max_body
+						      : MAX_BODY;
+	t->on_body = request->on_body;
+	t->on_body_ctx = request->on_body_ctx;
+	t->discard_body = request->discard_body || request->on_body;
 	buf_clear(&t->body);
 	buf_clear(&t->head);
 	t->body_len = 0;
@@ -187,6 +218,7 @@ void transfer_begin_answer(struct transfer *t)
 	t->head_state = HEAD_EXPECTS_STATUS;
 	t->head_open = false;
 	t->stopped = 0;
+	t->stopped_by_reader = t->cancelled = false;
 	t->socket_errno = 0;
 	t->address_failed = false;
 	t->error_text[0] = '\0';
@@ -330,6 +362,7 @@ void transfer_build_result(
 				.code = (int)code,
 				.message = t->error_text,
 				.stopped = t->stopped,
+				.stopped_by_reader = t->stopped_by_reader,
 				.socket_errno = t->socket_errno,
 				.answered = info_count(t,
 						    CURLINFO_STARTTRANSFER_TIME_T) > 0,

@@ -61,10 +61,27 @@ static void try_next_addresses(struct shard *s)
 	s->address_failed = false;
 }
 
+/* Before anything is collected: nobody is left to hear of these. */
+static void drop_cancelled(struct shard *s)
+{
+	struct list_node *n = list_first(&s->running);
+	for (size_t left = s->running.ct; left; left--) {
+		struct transfer *t = list_entry(n, struct transfer, link);
+		n = n->next;
+		if (t->cancelled) {
+			transfer_leave(t, true);
+		}
+	}
+	s->cancelled = false;
+}
+
 void shard_drive(struct shard *s, curl_socket_t fd, int events)
 {
 	int running;
 	CURLMcode bad = curl_multi_socket_action(s->multi, fd, events, &running);
+	if (s->cancelled) {
+		drop_cancelled(s);
+	}
 	collect(s);
 	if (s->address_failed) {
 		try_next_addresses(s);

@@ -14,10 +14,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "worker/compose.h"
 #include "worker/engine.h"
 #include "worker/engine_response.h"
 #include "worker/runner.h"
+#include "worker/session.h"
 
 /* Of this process; workers are single-threaded. */
 static struct engine *the_engine;
@@ -100,6 +103,16 @@ void pm_response_free(struct pm_response *response)
 	disown_and_free(r);
 }
 
+const char *pm_response_header(const struct pm_response *response, const char *name)
+{
+	for (size_t i = 0; i < response->header_ct; i++) {
+		if (strcasecmp(response->headers[i].name, name) == 0) {
+			return response->headers[i].value;
+		}
+	}
+	return NULL;
+}
+
 const struct pm_response *pm_task_last_response(const struct pm_task *task)
 {
 	return task->last_response;
@@ -147,18 +160,33 @@ static int fail_cancelled(struct wait *w, const char *url)
 		"the job was cancelled during a fetch");
 }
 
-static int start(struct wait *w, const struct pm_request *request)
+static int open_engine(struct pm_task *task)
 {
-	struct pm_failure failure;
 	int err = the_engine ? 0
 			     : engine_open(&the_engine, worker_base(),
 				       worker_concurrency());
+	return err ? task_set_failure(task, err, PM_DOMAIN_NONE, 0,
+			     "the HTTP engine cannot be opened")
+		   : 0;
+}
+
+static int start(struct wait *w, const struct pm_request *request)
+{
+	struct pm_failure failure;
+	int err = open_engine(w->task);
 	if (err) {
-		return task_set_failure(w->task, err, PM_DOMAIN_NONE, 0,
-			"the HTTP engine cannot be opened");
+		return err;
 	}
 	err = engine_start(the_engine, request, on_done, w, &w->transfer, &failure);
 	return err ? fail(w->task, &failure) : 0;
+}
+
+/* What on_body has said with pm_fail() is more than that it ended the fetch. */
+static bool reader_has_said(const struct wait *w, const struct pm_request *request)
+{
+	const struct pm_failure *f = &w->result.failure;
+	return request->on_body && f->domain == PM_DOMAIN_NONE &&
+	       f->error == w->task->failure.error;
 }
 
 static int await(struct wait *w, const struct pm_request *request)
@@ -168,12 +196,33 @@ static int await(struct wait *w, const struct pm_request *request)
 		remember_nothing(w->task, request->url);
 		return err;
 	}
+	if (request->on_body) {
+		w->task->failure.error = 0;
+	}
 	if (task_park(w->task, stop_waiting, w)) {
 		return fail_cancelled(w, request->url);
 	}
 	err = w->result.failure.error;
 	remember(w->task, w->result.response, !err);
-	return err ? fail(w->task, &w->result.failure) : 0;
+	return !err || reader_has_said(w, request) ? err
+						   : fail(w->task, &w->result.failure);
+}
+
+/* Not in await(): there it would stand on the stack of every fetch. */
+static __attribute__((noinline)) int await_composed(
+	struct wait *w, const struct pm_request *request)
+{
+	struct composed c;
+	struct pm_failure failure;
+	int err = compose(&c, request, &failure);
+	if (err) {
+		remember_nothing(w->task, request->url);
+		(void)fail(w->task, &failure);
+	} else {
+		err = await(w, &c.request);
+	}
+	compose_fini(&c);
+	return err;
 }
 
 int pm_await_fetch(struct pm_task *task, const struct pm_request *request,
@@ -186,7 +235,8 @@ int pm_await_fetch(struct pm_task *task, const struct pm_request *request,
 			"response");
 	}
 	forget_last(task);
-	int err = await(&w, request);
+	int err = compose_wanted(request) ? await_composed(&w, request)
+					  : await(&w, request);
 	if (!err) {
 		*response = w.result.response;
 	}
@@ -202,4 +252,5 @@ void fetch_fini(void)
 {
 	engine_close(the_engine);
 	the_engine = NULL;
+	session_fini(); /* its jars go after the handles that use them */
 }

@@ -12,8 +12,8 @@
 /* The task has ended: free every response that it still owns. */
 void fetch_task_end(struct pm_task *task);
 
-/* Close the engine, if there is one.  No task may be in a fetch: call it when
- * all tasks have ended, never from a callback. */
+/* Close the engine, if there is one, and free the sessions.  No task may be in a fetch:
+ * call it when all tasks have ended, never from a callback. */
 void fetch_fini(void);
 
 #endif
