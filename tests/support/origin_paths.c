@@ -157,6 +157,23 @@ static bool answer_headers(struct conn *c, struct slice rest)
 	return true;
 }
 
+/* A cookie for all paths, "NAME=VALUE". */
+static bool answer_set_cookie(struct conn *c, struct slice rest)
+{
+	if (!rest.at || !is_header_text(rest.at, rest.len)) {
+		return false;
+	}
+	conn_head(c, 200, "text/plain");
+	evbuffer_add_printf(
+		conn_out(c), "Set-Cookie: %.*s; Path=/\r\n", (int)rest.len, rest.at);
+	conn_head_end(c, 3);
+	if (!c->req.head_only) {
+		evbuffer_add(conn_out(c), "ok\n", 3);
+	}
+	conn_done(c, END_NONE);
+	return true;
+}
+
 static bool answer_bigheader(struct conn *c, struct slice rest)
 {
 	static const char filler[] = "abcdefghijklmnopqrstuvwxyz012345";
@@ -281,6 +298,7 @@ const struct route paths_plain[] = {
 	{"echo", answer_echo, false},
 	{"headers", answer_headers, false},
 	{"bigheader", answer_bigheader, false},
+	{"set-cookie", answer_set_cookie, false},
 	{NULL, NULL, false},
 };
 

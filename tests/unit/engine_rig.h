@@ -73,6 +73,56 @@ static const struct route routes[] = {
 		.reply = OK_HEAD
 		"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nraw"},
 
+	/* gzip of "hello " four times without the last blank, of "x", and of
+	 * 128 KiB of NULs */
+	{.path = "/gzip-hello",
+		.reply = OK_HEAD
+		"Content-Encoding: gzip\r\n"
+		"Content-Length: 28\r\n\r\n"
+		"\037\213\010\000\000\000\000\000\002\003\313\110\315\311"
+		"\311\127\310\100\047\001\343\121\075\215\027\000\000\000",
+		.len = 91},
+	{.path = "/gzip-x",
+		.reply = OK_HEAD
+		"Content-Encoding: gzip\r\n"
+		"Content-Length: 21\r\n\r\n"
+		"\037\213\010\000\000\000\000\000\002\003\253\000\000\203"
+		"\026\334\214\001\000\000\000",
+		.len = 84},
+	{.path = "/gzip-bomb",
+		.reply = OK_HEAD
+		"Content-Encoding: gzip\r\n"
+		"Content-Length: 161\r\n\r\n"
+		"\037\213\010\000\000\000\000\000\002\003\355\301\061\001"
+		"\000\000\000\302\240\365\117\355\141\015\240\000\000\000"
+		"\000\000\000\000\000\000\000\000\000\000\000\000\000\000"
+		"\000\000\000\000\000\000\000\000\000\000\000\000\000\000"
+		"\000\000\000\000\000\000\000\000\000\000\000\000\000\000"
+		"\000\000\000\000\000\000\000\000\000\000\000\000\000\000"
+		"\000\000\000\000\000\000\000\000\000\000\000\000\000\000"
+		"\000\000\000\000\000\000\000\000\000\000\000\000\000\000"
+		"\000\000\000\000\000\000\000\000\000\000\000\000\000\000"
+		"\000\000\000\000\000\000\000\000\000\000\000\000\000\000"
+		"\000\000\000\000\000\000\000\000\000\000\000\000\156\315"
+		"\315\350\176\000\000\002\000",
+		.len = 225},
+	{.path = "/401",
+		.reply = "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"r\"\r\n"
+			 "Content-Length: 4\r\n\r\nwho?"},
+	{.path = "/cookie",
+		.reply = OK_HEAD "Set-Cookie: a=1; Path=/\r\n"
+				 "Set-Cookie: deep=2; Path=/cookie\r\n"
+				 "Content-Length: 0\r\n\r\n"},
+	{.path = "/cookie-hop",
+		.reply = "HTTP/1.1 302 F\r\nSet-Cookie: hop=3\r\nLocation: /ok\r\n"
+			 "Content-Length: 0\r\n\r\n"},
+	{.path = "/cookie-end",
+		.reply = OK_HEAD "Set-Cookie: a=; Path=/; Max-Age=0\r\n"
+				 "Content-Length: 0\r\n\r\n"},
+	{.path = "/two-parts",
+		.reply = OK_HEAD "Transfer-Encoding: chunked\r\n\r\n"
+				 "3\r\none\r\n5\r\nthree\r\n0\r\n\r\n"},
+
 	{.path = "/to-ok",
 		.reply = "HTTP/1.1 302 Found\r\nLocation: /ok\r\nX-Hop: 1\r\n"
 			 "Content-Length: 4\r\n\r\nskip"},
@@ -144,9 +194,32 @@ static const struct route routes[] = {
 
 enum { SEEN_MAX = 64 };
 
+/* Wherever a test wants it to go. */
+static char there_reply[256];
+static const struct route to_there = {.path = "/to-there", .reply = there_reply};
+
+/* As a proxy, the server answers itself whatever it is asked for. */
+static const struct route tunnels[] = {
+	{.path = "tunnel.test:443", .reply = "HTTP/1.1 200 Go\r\n\r\n"},
+	{.path = "closed.test:443",
+		.reply = "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"},
+};
+
+enum socks_stage { SOCKS_GREETING, SOCKS_LOGIN, SOCKS_REQUEST };
+
+/* What the last client of SOCKS wanted. */
+struct socks {
+	enum socks_stage stage;
+	char login[64]; /* user:password */
+	char host[64];  /* "" : it sent an address */
+	char answer;    /* 0: yes; or why not */
+	unsigned requests;
+};
+
 static struct server {
-	struct evconnlistener *listener;
-	unsigned port;
+	struct evconnlistener *listener, *second;
+	unsigned port, second_port;
+	struct socks socks;
 	unsigned connections; /* accepted */
 	unsigned open;        /* of them, now */
 	unsigned ended;       /* of them, by the client */
@@ -157,19 +230,33 @@ static struct server {
 static struct event_base *base;
 static struct engine *engine;
 
+static inline bool is_path(const struct route *r, const char *path, size_t len)
+{
+	return strlen(r->path) == len && memcmp(r->path, path, len) == 0;
+}
+
 static inline const struct route *route_of(const char *head)
 {
 	const char *path = strchr(head, ' ');
 	cr_assert_not_null(path, "not a request: %s", head);
-	size_t len = strcspn(++path, " ?");
+	path++;
+	if (strncmp(path, "http://", 7) == 0) { /* to a proxy */
+		path += 7;
+		path += strcspn(path, "/ ");
+	}
+	size_t len = strcspn(path, " ?");
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-		if (strlen(routes[i].path) == len &&
-			memcmp(routes[i].path, path, len) == 0) {
+		if (is_path(&routes[i], path, len)) {
 			return &routes[i];
 		}
 	}
-	cr_assert_fail("no route for %s", head);
-	return NULL;
+	for (size_t i = 0; i < 2; i++) {
+		if (is_path(&tunnels[i], path, len)) {
+			return &tunnels[i];
+		}
+	}
+	cr_assert(is_path(&to_there, path, len), "no route for %s", head);
+	return &to_there;
 }
 
 static inline void hang_up(struct bufferevent *bev, bool reset)
@@ -289,9 +376,70 @@ static inline bool is_tls_hello(struct bufferevent *bev)
 	return first == 0x16;
 }
 
+/* RFC 1928 and 1929, as far as libcurl speaks them; each message comes whole. */
+static inline bool is_socks(struct bufferevent *bev)
+{
+	unsigned char first = 0;
+	struct evbuffer *in = bufferevent_get_input(bev);
+	evbuffer_copyout(in, &first, 1);
+	return first == 5 || (first == 1 && server.socks.stage == SOCKS_LOGIN);
+}
+
+static inline void socks_greet(
+	struct bufferevent *bev, const unsigned char *m, size_t n)
+{
+	bool login = memchr(m + 2, 2, n - 2) != NULL;
+	server.socks.stage = login ? SOCKS_LOGIN : SOCKS_REQUEST;
+	bufferevent_write(bev, login ? "\5\2" : "\5\0", 2);
+}
+
+static inline void socks_login(struct bufferevent *bev, const unsigned char *m)
+{
+	const unsigned char *password = m + 2 + m[1];
+	snprintf(server.socks.login, sizeof(server.socks.login), "%.*s:%.*s", m[1],
+		(const char *)m + 2, password[0], (const char *)password + 1);
+	server.socks.stage = SOCKS_REQUEST;
+	bufferevent_write(bev, "\1\0", 2);
+}
+
+static inline void socks_connect(struct bufferevent *bev, const unsigned char *m)
+{
+	char reply[10] = {5, server.socks.answer, 0, 1};
+	server.socks.host[0] = '\0';
+	if (m[3] == 3) {
+		snprintf(server.socks.host, sizeof(server.socks.host), "%.*s", m[4],
+			(const char *)m + 5);
+	}
+	server.socks.stage = SOCKS_GREETING;
+	server.socks.requests++;
+	bufferevent_write(bev, reply, sizeof(reply));
+}
+
+static inline void on_socks(struct bufferevent *bev)
+{
+	unsigned char message[600] = {0};
+	int n = evbuffer_remove(bufferevent_get_input(bev), message, sizeof(message));
+	cr_assert_geq(n, 3);
+	switch (server.socks.stage) {
+	case SOCKS_GREETING:
+		socks_greet(bev, message, (size_t)n);
+		break;
+	case SOCKS_LOGIN:
+		socks_login(bev, message);
+		break;
+	case SOCKS_REQUEST:
+		socks_connect(bev, message);
+		break;
+	}
+}
+
 static inline void on_request(struct bufferevent *bev, void *ctx)
 {
 	(void)ctx;
+	if (is_socks(bev)) {
+		on_socks(bev);
+		return;
+	}
 	if (is_tls_hello(bev)) {
 		bufferevent_write(bev, "HTTP/1.1 400 No\r\n\r\n", 19);
 		return;
@@ -332,14 +480,22 @@ static inline unsigned port_of(int fd)
 	return ntohs(a.sin_port);
 }
 
-static inline void open_server(void)
+static inline struct evconnlistener *listen_anywhere(unsigned *port)
 {
 	struct sockaddr_in a = {
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	server.listener = evconnlistener_new_bind(base, on_accept, NULL,
+	struct evconnlistener *l = evconnlistener_new_bind(base, on_accept, NULL,
 		LEV_OPT_CLOSE_ON_FREE, 1024, (struct sockaddr *)&a, sizeof(a));
-	cr_assert_not_null(server.listener);
-	server.port = port_of(evconnlistener_get_fd(server.listener));
+	cr_assert_not_null(l);
+	*port = port_of(evconnlistener_get_fd(l));
+	return l;
+}
+
+/* The second port is another origin, with the same routes. */
+static inline void open_server(void)
+{
+	server.listener = listen_anywhere(&server.port);
+	server.second = listen_anywhere(&server.second_port);
 }
 
 static inline void forget_seen(void)
@@ -370,6 +526,7 @@ static inline void tear_down(void)
 	engine_close(engine);
 	engine = NULL;
 	evconnlistener_free(server.listener);
+	evconnlistener_free(server.second);
 	while (server.open) {
 		event_base_loop(base, EVLOOP_ONCE);
 	}
@@ -495,6 +652,15 @@ static inline void wait_for(const unsigned *count, unsigned value)
 	while (*count < value) {
 		event_base_loop(base, EVLOOP_ONCE);
 	}
+}
+
+/* /to-there leads to this host and port from now on. */
+static inline void lead_there(int status, const char *host, unsigned port)
+{
+	snprintf(there_reply, sizeof(there_reply),
+		"HTTP/1.1 %d There\r\nLocation: http://%s:%u/ok\r\n"
+		"Content-Length: 4\r\n\r\nskip",
+		status, host, port);
 }
 
 #define NO_REQUEST ((struct pm_request){0})

@@ -212,3 +212,52 @@ Test(engine_check, the_method_follows_from_the_body, .timeout = 10)
 	cr_assert_str_eq(request_method(&(struct pm_request){.body = ""}), "POST");
 	cr_assert_str_eq(request_method(&(struct pm_request){.method = "PUT"}), "PUT");
 }
+
+/* ------------------------------------------------------ credentials and proxies */
+
+Test(engine_check, credentials_that_cannot_be_sent_are_refused, .timeout = 10)
+{
+	static char long_text[REQUEST_CREDENTIAL_MAX + 2];
+	static const struct pm_request bad[] = {{.user = "a:b"}, {.user = ":"},
+		{.user = "a\r\nX: y"}, {.user = "a\x7f"},
+		{.user = "a", .password = "secret\n"}, {.password = "secret"},
+		{.user = long_text}, {.user = "a", .password = long_text}};
+	static const struct pm_request good[] = {{.user = "a"}, {.user = ""},
+		{.user = "a", .password = "b:c"}, {.user = "\xc3\xbc b"},
+		{.user = long_text + 1, .password = long_text + 1}};
+	struct pm_failure f;
+	memset(long_text, 'x', REQUEST_CREDENTIAL_MAX + 1);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct pm_request r = bad[i];
+		r.url = "http://a/";
+		cr_assert_eq(check(&r, &f), PM_EINVAL, "case %zu", i);
+		cr_assert_null(strstr(f.message, "secret"), "%s", f.message);
+	}
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct pm_request r = good[i];
+		r.url = "http://a/";
+		cr_assert_eq(check(&r, &f), 0, "case %zu: %s", i, f.message);
+	}
+}
+
+Test(engine_check, proxies_are_urls_of_three_schemes, .timeout = 10)
+{
+	static const char *const bad[] = {"", "h:1", "//h:1", "http:h", "http:/h:1",
+		"http://", "https://me:secret@h:1", "socks4://h:1", "socks4a://h:1",
+		"socks://h:1", "ftp://h", "http://me:secret@", "http://h:x",
+		"http://h:65536", "http://h:1/path", "socks5://localhost/tmp/secret",
+		"http://h:1?q", "http://h:1#f", "http://h h:1", "http://h\r\nX: y",
+		"http://me:secret@[::1:1", "http://:1", "http5://h", "socks5hh://h"};
+	static const char *const good[] = {"http://h", "HTTP://h:1/", "socks5://h:1080",
+		"socks5h://me:p%40ss@h:1080", "http://[::1]:3128", "http://1.2.3.4:1"};
+	struct pm_failure f;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct pm_request r = {.url = "http://a/", .proxy = bad[i]};
+		cr_assert_eq(check(&r, &f), PM_EINVAL, "'%s'", bad[i]);
+		cr_assert_null(strstr(f.message, "secret"), "%s", f.message);
+	}
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct pm_request r = {.url = "http://a/", .proxy = good[i]};
+		cr_assert_eq(check(&r, &f), 0, "'%s': %s", good[i], f.message);
+	}
+}

@@ -79,6 +79,10 @@ Test(engine_errors, words_decide_where_a_code_is_too_coarse, .timeout = 10)
 			PM_ETLS},
 		{56, "Illegal or missing hexadecimal sequence in chunked-encoding",
 			PM_EBADRESPONSE},
+		{56, "CONNECT tunnel failed, response 403", PM_ECONNECT},
+		{56, "Proxy CONNECT aborted", PM_ECONNECT},
+		{97, "Can't complete SOCKS5 connection to x. (5)", PM_ECONNECT},
+		{97, "Failed to resolve \"x\" for SOCKS5 connect.", PM_EDNS},
 		{56, "Too large response headers: 307210 > 307200", PM_EHEADERSIZE},
 	};
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
@@ -119,4 +123,18 @@ Test(engine_errors, a_missing_socket_names_the_reason, .timeout = 10)
 		&f);
 	cr_assert_eq(f.error, PM_ECONNECT);
 	cr_assert(strstr(f.message, "Too many open files"), "%s", f.message);
+}
+
+Test(engine_errors, a_stop_of_the_tasks_own_is_no_matter_of_curl, .timeout = 10)
+{
+	struct pm_failure f;
+	engine_classify(&(struct engine_evidence){.code = 23,
+				.message = "Failed writing body",
+				.stopped = PM_EBODYSIZE,
+				.stopped_by_reader = true},
+		&f);
+	cr_assert_eq(f.error, PM_EBODYSIZE);
+	cr_assert_eq(f.domain, PM_DOMAIN_NONE);
+	cr_assert_eq(f.code, 0);
+	cr_assert(strstr(f.message, "on_body"), "%s", f.message);
 }
