@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "worker/fetch.h"
 #include "worker/fiber.h"
+#include "worker/tcp_owned.h"
 
 /* A fiber with its place in the pool of those that have no task. */
 struct seat {
@@ -60,6 +61,7 @@ struct pm_task *runner_new_task(size_t arg_len)
 static void free_task(struct pm_task *task)
 {
 	fetch_task_end(task);
+	tcp_task_end(task);
 	buf_fini(&task->result);
 	free(task);
 }

@@ -45,6 +45,7 @@ struct pm_task {
 	void *wait_ctx;
 	struct pm_response *last_response; /* of fetch.c, freed by it */
 	struct pm_response *responses;     /* of fetch.c, all that the task owns */
+	struct tcp_owned *tcp;             /* of tcp_owned.c, the same */
 
 	/* the argument's length, and the outcome */
 	size_t arg_len;
