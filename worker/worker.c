@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "common/blackbox.h"
+#include "worker/await_fd.h"
 #include "worker/fetch.h"
+#include "worker/thread.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/lsan_interface.h>
@@ -52,6 +54,8 @@ size_t worker_max_bytes(void)
 static void close_all(void)
 {
 	fetch_fini();
+	thread_fini();
+	await_fd_fini();
 	runner_fini();
 	intake_close();
 	results_close();
