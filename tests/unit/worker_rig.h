@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A worker for unit tests of what tasks wait for: the real runner on a base like
+ * that of the real worker, and no pool.
+ */
+#ifndef TESTS_UNIT_WORKER_RIG_H
+#define TESTS_UNIT_WORKER_RIG_H
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "worker/await_fd.h"
+#include "worker/fetch.h"
+#include "worker/runner.h"
+#include "worker/thread.h"
+
+enum { RIG_STACK_BYTES = 128 * 1024, RIG_TASKS_MAX = 1000 };
+
+static struct event_base *base;
+
+struct event_base *worker_base(void)
+{
+	return base;
+}
+
+unsigned worker_slot(void)
+{
+	return 0;
+}
+
+unsigned worker_concurrency(void)
+{
+	return RIG_TASKS_MAX;
+}
+
+size_t worker_max_bytes(void)
+{
+	return 1000;
+}
+
+void fetch_task_end(struct pm_task *task)
+{
+	(void)task;
+}
+
+/* Ended tasks, in the order of their end. */
+static struct {
+	uint64_t id;
+	struct pm_failure failure;
+} ended[RIG_TASKS_MAX];
+static size_t ended_ct;
+
+static void note_end(struct pm_task *task)
+{
+	cr_assert_lt(ended_ct, RIG_TASKS_MAX);
+	ended[ended_ct].id = task->id;
+	ended[ended_ct].failure = task->failure;
+	ended_ct++;
+}
+
+static void rig_open(void)
+{
+	struct event_config *config = event_config_new();
+	event_config_set_flag(
+		config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+	base = event_base_new_with_config(config);
+	event_config_free(config);
+	cr_assert_not_null(base);
+	runner_init(RIG_TASKS_MAX, RIG_STACK_BYTES, note_end);
+}
+
+static void rig_close(void)
+{
+	thread_fini();
+	await_fd_fini();
+	runner_fini();
+	event_base_free(base);
+}
+
+static inline void queue(uint64_t id, pm_task_fn *fn, const void *arg, size_t len)
+{
+	struct pm_task *task = runner_new_task(len);
+	cr_assert_not_null(task);
+	task->id = id;
+	task->fn = fn;
+	if (len) {
+		memcpy(task->arg, arg, len);
+	}
+	runner_queue(task);
+}
+
+/* One turn of the tasks, and of the loop: it waits for an event if `wait`. */
+static inline void turn(bool wait)
+{
+	(void)runner_turn(true);
+	bool block = wait && !runner_has_work(true);
+	cr_assert_geq(event_base_loop(base, block ? EVLOOP_ONCE : EVLOOP_NONBLOCK), 0);
+}
+
+/* Run until `ct` tasks have ended. */
+static inline void run_until(size_t ct)
+{
+	while (ended_ct < ct) {
+		(void)runner_turn(true);
+		if (ended_ct < ct) {
+			turn(true);
+		}
+	}
+}
+
+/* Run until `flag` is set. */
+static inline void run_until_set(const bool *flag)
+{
+	while (!*flag) {
+		turn(true);
+	}
+}
+
+static inline void run_one(pm_task_fn *fn, const void *arg, size_t len)
+{
+	ended_ct = 0;
+	queue(1, fn, arg, len);
+	run_until(1);
+}
+
+static inline void expect_success(size_t i)
+{
+	cr_assert_eq(ended[i].failure.error, 0, "task %ju: %s: %s",
+		(uintmax_t)ended[i].id, pm_error_name(ended[i].failure.error),
+		ended[i].failure.message);
+}
+
+static inline void expect_all_succeed(void)
+{
+	for (size_t i = 0; i < ended_ct; i++) {
+		expect_success(i);
+	}
+}
+
+/* Descriptors that are open in this process. */
+static inline unsigned count_descriptors(void)
+{
+	unsigned ct = 0;
+	DIR *dir = opendir("/proc/self/fd");
+	cr_assert_not_null(dir);
+	while (readdir(dir)) {
+		ct++;
+	}
+	closedir(dir);
+	return ct;
+}
+
+/* In a task, where an assertion would leave by the wrong stack. */
+#define REQUIRE(task, what)                                                            \
+	do {                                                                           \
+		if (!(what)) {                                                         \
+			return pm_fail(task, __LINE__, "line %d: %s (%s: %s)",         \
+				__LINE__, #what,                                       \
+				pm_error_name(pm_task_failure(task)->error),           \
+				pm_task_failure(task)->message);                       \
+		}                                                                      \
+	} while (0)
+
+#endif
