@@ -95,8 +95,8 @@ Test(await_fd, waits_until_it_is_ready, .timeout = 10)
 		char byte;
 		ended_ct = 0;
 		queue_wait(1, pair[0], PM_READ, i == 1 ? 60000 : PM_FOREVER, &got);
-		turn(false);
-		turn(false);
+		turn();
+		turn();
 		cr_assert_eq(ended_ct, 0);
 		put(pair[1], "x");
 		run_until(1);
@@ -129,7 +129,7 @@ Test(await_fd, serves_many_at_once, .timeout = 10)
 		make_pair(pairs[i]);
 		queue_wait((uint64_t)i, pairs[i][0], PM_READ, PM_FOREVER, &got[i]);
 	}
-	turn(false);
+	turn();
 	for (int i = CT - 1; i >= 0; i--) {
 		put(pairs[i][1], "x");
 	}
@@ -167,7 +167,7 @@ Test(await_fd, prefers_what_is_ready_to_the_time, .timeout = 10)
 	int pair[2], got;
 	make_pair(pair);
 	queue_wait(1, pair[0], PM_READ, 1, &got);
-	turn(false);
+	turn();
 	put(pair[1], "x");
 	uint64_t before_ms = clock_now_ms();
 	while (clock_now_ms() < before_ms + 5) {
@@ -227,7 +227,7 @@ Test(await_fd, wakes_both_who_wait_for_the_same, .timeout = 10)
 	make_pair(pair);
 	queue_wait(1, pair[0], PM_READ, PM_FOREVER, &got[0]);
 	queue_wait(2, pair[0], PM_READ, 60000, &got[1]);
-	turn(false);
+	turn();
 	put(pair[1], "x");
 	run_until(2);
 	cr_assert_eq(got[0], PM_READ);
@@ -278,7 +278,7 @@ Test(await_fd, stops_when_it_is_cancelled, .timeout = 10)
 	for (int i = 0; i < 2; i++) {
 		ended_ct = 0;
 		queue_wait(1, pair[0], PM_READ, i ? 60000 : PM_FOREVER, &got);
-		turn(false);
+		turn();
 		cr_assert(runner_cancel(1));
 		(void)runner_turn(true);
 		cr_assert_eq(ended_ct, 1);
@@ -297,7 +297,7 @@ Test(await_fd, gives_what_came_before_the_cancellation, .timeout = 10)
 	make_pair(pair);
 	put(pair[1], "x");
 	queue_wait(1, pair[0], PM_READ, PM_FOREVER, &got);
-	turn(false);
+	turn();
 	cr_assert(runner_cancel(1));
 	run_until(1);
 	cr_assert_eq(got, PM_READ);
@@ -320,7 +320,7 @@ Test(await_fd, does_not_wait_when_it_was_cancelled_before, .timeout = 10)
 	put(pair[1], "x");
 	struct wait w = {pair[0], PM_READ, PM_FOREVER, &got};
 	queue(1, await_cancelled, &w, sizeof w);
-	turn(false);
+	turn();
 	cr_assert(runner_cancel(1));
 	run_until(1);
 	cr_assert_eq(got, PM_ECANCELLED);
@@ -339,7 +339,7 @@ Test(await_fd, forgets_a_closed_descriptor_whose_duplicate_lives, .timeout = 10)
 		int twin = dup(pair[0]);
 		ended_ct = 0;
 		queue_wait(1, pair[0], PM_READ, how == 1 ? 1 : PM_FOREVER, &got);
-		turn(false);
+		turn();
 		if (how == 0) {
 			put(pair[1], "x");
 		} else if (how == 2) {
@@ -365,7 +365,7 @@ Test(await_fd, waits_for_a_number_that_was_another_descriptor, .timeout = 10)
 		cr_assert_eq(dup2(other[0], pair[0]), pair[0]);
 		ended_ct = 0;
 		queue_wait(1, pair[0], PM_READ, PM_FOREVER, &got);
-		turn(false);
+		turn();
 		cr_assert_eq(ended_ct, 0);
 		put(other[1], "y");
 		run_until(1);

@@ -147,10 +147,10 @@ static int task_nothing(pm_task *task, const void *arg, size_t len)
 Test(thread, lets_others_work_meanwhile, .timeout = 20)
 {
 	queue(1, task_pass_gate, NULL, 0);
-	turn(false);
+	turn();
 	wait_entered(1);
 	queue(2, task_nothing, NULL, 0);
-	turn(false);
+	turn();
 	cr_assert_eq(ended_ct, 1);
 	cr_assert_eq(ended[0].id, 2);
 	let_go(1);
@@ -192,9 +192,9 @@ Test(thread, runs_as_many_as_there_are_threads, .timeout = 20)
 	for (uint64_t i = 0; i < ct; i++) {
 		queue(i, task_pass_gate, NULL, 0);
 	}
-	turn(false);
+	turn();
 	wait_entered(limit());
-	turn(false);
+	turn();
 	cr_assert_eq(ended_ct, 0);
 	cr_assert_eq(atomic_load(&gate.begun), limit());
 	let_go(ct);
@@ -211,12 +211,12 @@ Test(thread, is_cancelled_when_the_function_has_returned, .timeout = 20)
 	for (unsigned times = 1; times <= 3; times++) {
 		ended_ct = 0;
 		queue(1, task_pass_gate, NULL, 0);
-		turn(false);
+		turn();
 		wait_entered(1);
 		for (unsigned i = 0; i < times; i++) {
 			cr_assert(runner_cancel(1));
-			turn(false);
-			turn(false);
+			turn();
+			turn();
 			cr_assert_eq(ended_ct, 0, "the function still runs");
 		}
 		let_go(1);
@@ -242,10 +242,10 @@ static int task_goes_on(pm_task *task, const void *arg, size_t len)
 Test(thread, stays_cancelled, .timeout = 20)
 {
 	queue(1, task_goes_on, NULL, 0);
-	turn(false);
+	turn();
 	wait_entered(1);
 	cr_assert(runner_cancel(1));
-	turn(false);
+	turn();
 	let_go(1);
 	run_until(1);
 	expect_success(0);
@@ -257,7 +257,7 @@ Test(thread, may_end_at_the_moment_of_a_cancellation, .timeout = 20)
 	for (int i = 0; i < 200; i++) {
 		ended_ct = 0;
 		queue(1, task_pass_gate, NULL, 0);
-		turn(false);
+		turn();
 		wait_entered(1);
 		let_go(1);
 		if (i % 2) {
@@ -275,7 +275,7 @@ Test(thread, takes_a_cancelled_call_out_of_the_queue, .timeout = 20)
 	for (uint64_t i = 0; i < limit() + 2; i++) {
 		queue(i, task_pass_gate, NULL, 0);
 	}
-	turn(false);
+	turn();
 	wait_entered(limit());
 	cr_assert(runner_cancel(limit()));
 	(void)runner_turn(true);

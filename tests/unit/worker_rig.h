@@ -95,30 +95,33 @@ static inline void queue(uint64_t id, pm_task_fn *fn, const void *arg, size_t le
 	runner_queue(task);
 }
 
-/* One turn of the tasks, and of the loop: it waits for an event if `wait`. */
-static inline void turn(bool wait)
+/* What the loop has: it waits for something unless a task is ready. */
+static inline void turn_loop(bool wait)
 {
-	(void)runner_turn(true);
 	bool block = wait && !runner_has_work(true);
 	cr_assert_geq(event_base_loop(base, block ? EVLOOP_ONCE : EVLOOP_NONBLOCK), 0);
+}
+
+/* One turn of the tasks, and of the loop. */
+static inline void turn(void)
+{
+	(void)runner_turn(true);
+	turn_loop(false);
 }
 
 /* Run until `ct` tasks have ended. */
 static inline void run_until(size_t ct)
 {
-	while (ended_ct < ct) {
-		(void)runner_turn(true);
-		if (ended_ct < ct) {
-			turn(true);
-		}
+	while ((void)runner_turn(true), ended_ct < ct) {
+		turn_loop(true);
 	}
 }
 
 /* Run until `flag` is set. */
 static inline void run_until_set(const bool *flag)
 {
-	while (!*flag) {
-		turn(true);
+	while ((void)runner_turn(true), !*flag) {
+		turn_loop(true);
 	}
 }
 
