@@ -33,6 +33,7 @@ static enum inbox_verdict on_job(
 	}
 	task->id = id;
 	task->attempt = attempt;
+	task->timeout_ms = job.timeout_ms;
 	task->fn = (pm_task_fn *)(uintptr_t)job.task;
 	task->queued_at_us = job.queued_at_us;
 	if (job.arg_len) {

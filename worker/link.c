@@ -5,7 +5,6 @@
  * Runs in: the worker.  The end of file means that the master is gone: then
  * there is nobody to work for, and the process ends at once.
  */
-#include <string.h>
 #include <unistd.h>
 
 #include "common/lifeline.h"
@@ -55,11 +54,8 @@ void link_turn(void)
 	if (!self.cancels.len || intake_sequence() < self.cancel_at) {
 		return;
 	}
-	for (size_t at = 0; at < self.cancels.len; at += sizeof(uint64_t)) {
-		uint64_t id;
-		memcpy(&id, self.cancels.data + at, sizeof id);
-		(void)runner_cancel(id); /* it may have ended */
-	}
+	runner_cancel_all((uint64_t *)(void *)self.cancels.data,
+		self.cancels.len / sizeof(uint64_t));
 	buf_clear(&self.cancels);
 }
 

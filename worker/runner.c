@@ -9,7 +9,6 @@
 #include "worker/runner.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +16,7 @@
 #include "common/clock.h"
 #include "worker/fetch.h"
 #include "worker/fiber.h"
+#include "worker/life.h"
 #include "worker/tcp_owned.h"
 
 /* A fiber with its place in the pool of those that have no task. */
@@ -26,16 +26,20 @@ struct seat {
 	struct pm_task *task; /* that it is running or keeps; NULL: idle */
 };
 
+/* Idle stacks over the concurrency that are kept: children come in waves. */
+enum { SPARE_SEATS = 256 };
+
 static struct blackbox no_blackbox; /* until there is one that somebody reads */
 
 static struct {
 	unsigned concurrency;
 	size_t stack_bytes;
 	runner_done_fn *done;
-	struct list queued; /* tasks */
-	struct list ready;  /* tasks */
-	struct list parked; /* tasks */
-	struct list idle;   /* seats */
+	struct list queued;  /* jobs */
+	struct list spawned; /* children that have not begun */
+	struct list ready;   /* tasks */
+	struct list parked;  /* tasks */
+	struct list idle;    /* seats */
 	unsigned started_ct;
 	bool starved;       /* no memory for one more stack */
 	uint64_t queued_ct; /* tasks that ever came */
@@ -58,10 +62,16 @@ struct pm_task *runner_new_task(size_t arg_len)
 	return task;
 }
 
-static void free_task(struct pm_task *task)
+void runner_release(struct pm_task *task)
 {
 	fetch_task_end(task);
 	tcp_task_end(task);
+	deferral_free(task);
+	buf_fini(&task->emits);
+}
+
+void runner_free_task(struct pm_task *task)
+{
 	buf_fini(&task->result);
 	free(task);
 }
@@ -73,43 +83,45 @@ void runner_queue(struct pm_task *task)
 	list_push_back(&self.queued, &task->link);
 }
 
-/* Not by a whole struct: the message is long, and mostly unused. */
-static void clear_failure(struct pm_task *task)
+void runner_spawn(struct pm_task *task)
 {
-	task->failure.error = 0;
-	task->failure.domain = PM_DOMAIN_NONE;
-	task->failure.code = 0;
-	task->failure.message[0] = '\0';
+	task->state = TASK_QUEUED;
+	list_push_back(&self.spawned, &task->link);
 }
 
-/* What the task returned, and what it did not say itself. */
-static void conclude(struct pm_task *task, int error)
+/* The outcome is known. */
+static void finish(struct pm_task *task)
 {
-	if (error >= 0) {
-		clear_failure(task);
+	if (task->child) {
+		child_ended(task);
 		return;
 	}
-	if (task->failure.error != error) {
-		(void)task_set_failure(
-			task, error, PM_DOMAIN_NONE, 0, pm_error_text(error));
-	}
+	self.done(task);
+	runner_release(task);
+	runner_free_task(task);
 }
 
-static void finish(struct pm_task *task, int error)
+static void finish_unbegun(struct pm_task *task, int error)
 {
-	conclude(task, error);
-	self.done(task);
-	free_task(task);
+	ending_unbegun(task, error);
+	finish(task);
 }
 
 /* ------------------------------------------------------------------ fibers */
 
+static bool job_may_start(bool may_start)
+{
+	return may_start && self.started_ct < self.concurrency &&
+	       !list_empty(&self.queued);
+}
+
+/* Children first: a job waits for them that has begun. */
 static struct pm_task *next_task(void)
 {
-	if (!self.may_start || self.started_ct >= self.concurrency) {
-		return NULL;
+	struct list_node *n = list_pop_front(&self.spawned);
+	if (!n && job_may_start(self.may_start)) {
+		n = list_pop_front(&self.queued);
 	}
-	struct list_node *n = list_pop_front(&self.queued);
 	return n ? list_entry(n, struct pm_task, link) : NULL;
 }
 
@@ -121,22 +133,41 @@ static void put_on_cpu(const struct pm_task *task)
 		&self.blackbox->current, task ? task->id : 0, memory_order_relaxed);
 }
 
+uint64_t runner_blame(const struct pm_task *task)
+{
+	uint64_t before =
+		atomic_load_explicit(&self.blackbox->current, memory_order_relaxed);
+	put_on_cpu(task);
+	return before;
+}
+
+void runner_blame_back(uint64_t before)
+{
+	atomic_store_explicit(&self.blackbox->current, before, memory_order_relaxed);
+}
+
+static void begin_job(struct pm_task *task)
+{
+	task->started_at_us = clock_now_us();
+	self.started_ct++;
+	atomic_store_explicit(
+		&self.blackbox->begun, task->ordinal + 1, memory_order_relaxed);
+}
+
 static void run_one(struct seat *seat, struct pm_task *task)
 {
 	seat->task = task;
 	task->seat = seat;
 	task->state = TASK_RUNNING;
-	task->started_at_us = clock_now_us();
-	self.started_ct++;
-	atomic_store_explicit(
-		&self.blackbox->begun, task->ordinal + 1, memory_order_relaxed);
+	if (!task->child) {
+		begin_job(task);
+	}
 	put_on_cpu(task);
-	int error = task->cancelled ? PM_ECANCELLED
-				    : task->fn(task, task->arg, task->arg_len);
-	self.started_ct--;
+	ending_run(task, task->fn(task, task->arg, task->arg_len));
+	self.started_ct -= task->child ? 0 : 1;
 	self.starved = false;
 	seat->task = NULL;
-	finish(task, error);
+	finish(task);
 	put_on_cpu(NULL);
 }
 
@@ -149,10 +180,18 @@ static void seat_entry(void *ctx)
 		if (task) {
 			run_one(seat, task);
 		} else {
-			list_push_back(&self.idle, &seat->link);
+			list_push_front(&self.idle, &seat->link); /* warm */
 			fiber_leave(seat->fiber);
 		}
 	}
+}
+
+static void free_seat(struct list_node *n)
+{
+	struct seat *seat = list_entry(n, struct seat, link);
+	list_remove(&self.idle, n);
+	fiber_free(seat->fiber);
+	free(seat);
 }
 
 static struct seat *take_seat(void)
@@ -190,8 +229,8 @@ static void resume_ready(void)
 
 static bool can_start(bool may_start)
 {
-	return may_start && !self.starved && !list_empty(&self.queued) &&
-	       self.started_ct < self.concurrency;
+	return !list_empty(&self.spawned) ||
+	       (!self.starved && job_may_start(may_start));
 }
 
 bool runner_has_work(bool may_start)
@@ -199,14 +238,39 @@ bool runner_has_work(bool may_start)
 	return !list_empty(&self.ready) || can_start(may_start);
 }
 
-/* No memory for a stack: wait until a task ends and leaves its own; or, when
- * there is none, fail the one that cannot start. */
+/* No memory for a stack.  A job waits until a task ends and leaves its own; when
+ * there is none, the one that cannot start fails.  A child fails at once: those that
+ * have stacks may all be waiting for it. */
 static void on_no_seat(void)
 {
-	struct list_node *n = self.started_ct ? NULL : list_pop_front(&self.queued);
+	struct list_node *n = list_pop_front(&self.spawned);
+	if (!n && self.started_ct == 0) {
+		n = list_pop_front(&self.queued);
+	}
 	self.starved = self.started_ct > 0;
 	if (n) {
-		finish(list_entry(n, struct pm_task, link), PM_ENOMEM);
+		finish_unbegun(list_entry(n, struct pm_task, link), PM_ENOMEM);
+	}
+}
+
+static void start_some(bool may_start)
+{
+	while (can_start(may_start)) {
+		struct seat *seat = take_seat();
+		if (seat) {
+			fiber_enter(seat->fiber);
+		} else {
+			on_no_seat();
+		}
+	}
+}
+
+/* The coldest ones, and not all at once. */
+static void trim_seats(void)
+{
+	size_t kept = (size_t)self.concurrency + SPARE_SEATS;
+	for (int i = 0; i < 64 && self.idle.ct > kept; i++) {
+		free_seat(self.idle.head.prev);
 	}
 }
 
@@ -215,42 +279,54 @@ bool runner_turn(bool may_start)
 	bool work = runner_has_work(may_start);
 	self.may_start = may_start;
 	resume_ready();
-	while (can_start(may_start)) {
-		struct seat *seat = take_seat();
-		if (!seat) {
-			on_no_seat();
-			break;
-		}
-		fiber_enter(seat->fiber);
-	}
+	start_some(may_start);
+	trim_seats();
 	return work;
 }
 
 /* ----------------------------------------------------------------- waiting */
 
-static int stop_waiting(struct pm_task *task, void (*cancel_wait)(void *ctx), void *ctx)
+static int fail_cancelled(struct pm_task *task)
 {
-	cancel_wait(ctx);
 	return task_set_failure(task, PM_ECANCELLED, PM_DOMAIN_NONE, 0, "cancelled");
+}
+
+/* Leave the CPU, until the task is ready again. */
+static void suspend(struct pm_task *task, void (*cancel_wait)(void *ctx), void *ctx)
+{
+	assert(task->state == TASK_RUNNING);
+	task->cancel_wait = cancel_wait;
+	task->wait_ctx = ctx;
+	task->state = TASK_PARKED;
+	list_push_back(&self.parked, &task->link);
+	if (task->timeout_ms && !task->deadline && !task->ending) {
+		deadline_start(task);
+	}
+	put_on_cpu(NULL);
+	fiber_leave(task->seat->fiber);
 }
 
 int task_park(struct pm_task *task, void (*cancel_wait)(void *ctx), void *ctx)
 {
 	assert(task->state == TASK_RUNNING);
 	if (task->cancelled) {
-		return stop_waiting(task, cancel_wait, ctx);
+		cancel_wait(ctx);
+		return fail_cancelled(task);
 	}
-	task->cancel_wait = cancel_wait;
-	task->wait_ctx = ctx;
-	task->state = TASK_PARKED;
-	list_push_back(&self.parked, &task->link);
-	put_on_cpu(NULL);
-	fiber_leave(task->seat->fiber);
-	if (task->cancel_wait) {
-		task->cancel_wait = NULL;
-		return 0;
+	suspend(task, cancel_wait, ctx);
+	if (!task->cancel_wait) {
+		return fail_cancelled(task);
 	}
-	return task_set_failure(task, PM_ECANCELLED, PM_DOMAIN_NONE, 0, "cancelled");
+	task->cancel_wait = NULL;
+	return 0;
+}
+
+void task_stay(struct pm_task *task, void (*on_cancel)(void *ctx), void *ctx)
+{
+	task->stays = true;
+	suspend(task, on_cancel, ctx);
+	task->stays = false;
+	task->cancel_wait = NULL;
 }
 
 void task_wake(struct pm_task *task)
@@ -261,12 +337,38 @@ void task_wake(struct pm_task *task)
 	list_push_back(&self.ready, &task->link);
 }
 
+static void cancel_parked(struct pm_task *task)
+{
+	void (*cancel_wait)(void *ctx) = task->cancel_wait;
+	task->cancel_wait = NULL; /* tells task_park() what happened */
+	if (cancel_wait) {
+		cancel_wait(task->wait_ctx);
+	}
+	if (!task->stays) {
+		task_wake(task);
+	}
+}
+
+void task_cancel(struct pm_task *task)
+{
+	if (task->cancelled || task->state == TASK_ENDED) {
+		return;
+	}
+	task->cancelled = true; /* its next wait will tell it */
+	if (task->state == TASK_QUEUED) {
+		list_remove(task->child ? &self.spawned : &self.queued, &task->link);
+		finish_unbegun(task, PM_ECANCELLED);
+	} else if (task->state == TASK_PARKED) {
+		cancel_parked(task);
+	}
+}
+
 static struct pm_task *find(struct list *list, uint64_t id)
 {
 	struct list_node *n = list->head.next;
 	for (; n != &list->head; n = n->next) {
 		struct pm_task *task = list_entry(n, struct pm_task, link);
-		if (task->id == id) {
+		if (task->id == id && !task->child) {
 			return task;
 		}
 	}
@@ -276,58 +378,59 @@ static struct pm_task *find(struct list *list, uint64_t id)
 bool runner_cancel(uint64_t id)
 {
 	struct pm_task *task = find(&self.queued, id);
+	task = task ? task : find(&self.parked, id);
+	task = task ? task : find(&self.ready, id);
 	if (task) {
-		list_remove(&self.queued, &task->link);
-		finish(task, PM_ECANCELLED);
-		return true;
-	}
-	task = find(&self.parked, id);
-	if (task) {
-		task->cancelled = true;
-		task->cancel_wait(task->wait_ctx);
-		task->cancel_wait = NULL; /* tells task_park() what happened */
-		task_wake(task);
-		return true;
-	}
-	task = find(&self.ready, id);
-	if (task) {
-		task->cancelled = true; /* its next wait will tell it */
+		task_cancel(task);
 	}
 	return task != NULL;
 }
 
-/* Only a text that fills its place can have been cut.  Then an incomplete UTF-8
- * character goes: its continuation bytes, and what led them. */
-static void cut_text(char *text, size_t size)
+static int compare_ids(const void *a, const void *b)
 {
-	size_t len = strlen(text);
-	if (len + 1 < size) {
-		return;
-	}
-	size_t lead = len;
-	while (lead > 0 && len - lead < 3 &&
-		((unsigned char)text[lead - 1] & 0xc0) == 0x80) {
-		lead--;
-	}
-	unsigned char first = lead > 0 ? (unsigned char)text[lead - 1] : 0;
-	size_t whole = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
-	if (lead > 0 && len - (lead - 1) < whole) {
-		text[lead - 1] = '\0';
+	const uint64_t *x = a, *y = b;
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Only collected: what a cancellation calls may change the lists. */
+static void collect(struct list *list, const uint64_t *ids, size_t ct,
+	struct pm_task **to, size_t *at)
+{
+	struct list_node *n = list->head.next;
+	for (; n != &list->head && *at < ct; n = n->next) {
+		struct pm_task *task = list_entry(n, struct pm_task, link);
+		if (!task->child &&
+			bsearch(&task->id, ids, ct, sizeof *ids, compare_ids)) {
+			to[(*at)++] = task;
+		}
 	}
 }
 
-int task_set_failure(
-	struct pm_task *task, int error, int domain, int code, const char *message)
+static void cancel_one_by_one(const uint64_t *ids, size_t ct)
 {
-	struct pm_failure *f = &task->failure;
-	f->error = error;
-	f->domain = domain;
-	f->code = code;
-	if (message != f->message) {
-		snprintf(f->message, sizeof f->message, "%s", message);
+	for (size_t i = 0; i < ct; i++) {
+		(void)runner_cancel(ids[i]);
 	}
-	cut_text(f->message, sizeof f->message);
-	return error;
+}
+
+/* A job ends by this only while it is queued, and then by its own cancellation: the
+ * others stay where they are. */
+void runner_cancel_all(uint64_t *ids, size_t ct)
+{
+	struct pm_task **found = ct > 1 ? calloc(ct, sizeof(struct pm_task *)) : NULL;
+	size_t found_ct = 0;
+	if (!found) {
+		cancel_one_by_one(ids, ct);
+		return;
+	}
+	qsort(ids, ct, sizeof *ids, compare_ids);
+	collect(&self.queued, ids, ct, found, &found_ct);
+	collect(&self.parked, ids, ct, found, &found_ct);
+	collect(&self.ready, ids, ct, found, &found_ct);
+	for (size_t i = 0; i < found_ct; i++) {
+		task_cancel(found[i]);
+	}
+	free(found);
 }
 
 /* -------------------------------------------------------------------- init */
@@ -339,6 +442,7 @@ void runner_init(unsigned concurrency, size_t stack_bytes, runner_done_fn *done)
 	self.done = done;
 	self.blackbox = &no_blackbox;
 	list_init(&self.queued);
+	list_init(&self.spawned);
 	list_init(&self.ready);
 	list_init(&self.parked);
 	list_init(&self.idle);
@@ -348,12 +452,12 @@ void runner_fini(void)
 {
 	struct list_node *n;
 	while ((n = list_pop_front(&self.queued))) {
-		free_task(list_entry(n, struct pm_task, link));
+		struct pm_task *task = list_entry(n, struct pm_task, link);
+		runner_release(task);
+		runner_free_task(task);
 	}
-	while ((n = list_pop_front(&self.idle))) {
-		struct seat *seat = list_entry(n, struct seat, link);
-		fiber_free(seat->fiber);
-		free(seat);
+	while ((n = list_first(&self.idle))) {
+		free_seat(n);
 	}
 }
 

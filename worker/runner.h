@@ -24,13 +24,15 @@ enum task_state {
 	TASK_RUNNING, /* on the CPU */
 	TASK_PARKED,  /* waits for an event */
 	TASK_READY,   /* its event came, it waits for the CPU */
+	TASK_ENDED,   /* a child that its parent still has */
 };
 
-/* One job in this worker. */
+/* One job in this worker, or a child of one: that has the identity of its job. */
 struct pm_task {
 	/* identity */
 	uint64_t id;
 	uint32_t attempt;
+	uint32_t timeout_ms; /* 0: none */
 	pm_task_fn *fn;
 	uint64_t ordinal; /* its place among the tasks of this process, from 0 */
 	uint64_t queued_at_us;
@@ -40,9 +42,19 @@ struct pm_task {
 	struct list_node link; /* in the list of its state */
 	enum task_state state;
 	bool cancelled;
+	bool timed_out;                 /* that was its deadline */
+	bool ending;                    /* its function has returned */
+	bool stays;                     /* parked by task_stay() */
 	struct seat *seat;              /* the fiber it runs on, see runner.c */
 	void (*cancel_wait)(void *ctx); /* while parked: how to stop waiting */
 	void *wait_ctx;
+
+	/* what most tasks have not: NULL */
+	struct event *deadline;            /* of deadline.c */
+	struct deferral *deferral;         /* of defer.c */
+	struct family *family;             /* of child.c: its children */
+	struct child *child;               /* of child.c: it is one */
+	struct buf emits;                  /* of emit.c: jobs that it adds */
 	struct pm_response *last_response; /* of fetch.c, freed by it */
 	struct pm_response *responses;     /* of fetch.c, all that the task owns */
 	struct tcp_owned *tcp;             /* of tcp_owned.c, the same */
@@ -63,19 +75,35 @@ struct pm_task {
 int task_park(
 	struct pm_task *task, void (*cancel_wait)(void *ctx), void *ctx) PM_MUSTCHECK;
 
+/* Suspend the running task until task_wake(), which must come: a cancellation does
+ * not end this wait.  If the job is cancelled meanwhile, on_cancel(ctx) is called
+ * (unless NULL), once, and may wake the task; if it is cancelled already, it is not
+ * called. */
+void task_stay(struct pm_task *task, void (*on_cancel)(void *ctx), void *ctx);
+
 /* Let a parked task go on at the end of this turn of the loop.  Called from
  * loop callbacks, exactly once per park. */
 void task_wake(struct pm_task *task);
+
+/* Tell a task or a child to stop: one that has not begun ends at once, one that
+ * waits is woken with PM_ECANCELLED. */
+void task_cancel(struct pm_task *task);
 
 /* Record why an await failed, with a message that is cut between characters when
  * it is too long, and may be the one that is recorded already.  Returns `error`,
  * for `return task_set_failure(...)`. */
 int task_set_failure(
 	struct pm_task *task, int error, int domain, int code, const char *message);
+/* The same with nothing more to say than the sentence on the error. */
+int task_fail(struct pm_task *task, int error);
+
+/* A text that fills the `size` bytes that it stands in has been cut: then it ends at
+ * the end of its last whole character. */
+void failure_cut(char *text, size_t size);
 
 /* ---- the scheduler, called by the other modules of the worker */
 
-/* Called once per task when it has ended, from the task's own fiber or from
+/* Called once per job when it has ended, from the task's own fiber or from
  * runner_cancel(); it reads the outcome and must not keep the task. */
 typedef void runner_done_fn(struct pm_task *task);
 
@@ -91,15 +119,31 @@ void runner_use_blackbox(struct blackbox *blackbox);
 struct pm_task *runner_new_task(size_t arg_len);
 void runner_queue(struct pm_task *task);
 
+/* The same for a child: it starts whatever the concurrency. */
+void runner_spawn(struct pm_task *task);
+
+/* Give back what a task has; that of a child goes in two steps: what it used, at
+ * its end, and itself. */
+void runner_release(struct pm_task *task);
+void runner_free_task(struct pm_task *task);
+
 /* Run what is ready and start what is queued, while fewer than `concurrency`
  * are under way and `may_start` holds.  Returns true when something was run. */
 bool runner_turn(bool may_start);
 
-/* Cancel the job with this id: one that is queued ends at once, one that waits
- * is woken with PM_ECANCELLED.  False: there is none. */
+/* Cancel the job with this id, see task_cancel().  False: there is none. */
 bool runner_cancel(uint64_t id);
 
-unsigned runner_started_ct(void); /* tasks that have begun and not ended */
+/* Cancel all of these, as far as they are there, with one look at each task.  Sorts
+ * the ids. */
+void runner_cancel_all(uint64_t *ids, size_t ct);
+
+/* Code of this task runs now, or none (NULL) as far as is known: whom to blame
+ * should the process die.  Returns what runner_blame_back() wants. */
+uint64_t runner_blame(const struct pm_task *task);
+void runner_blame_back(uint64_t before);
+
+unsigned runner_started_ct(void); /* jobs that have begun and not ended */
 unsigned runner_held_ct(void);    /* these and the queued ones */
 
 /* Can runner_turn() do something now? */

@@ -19,8 +19,7 @@ int pm_return(pm_task *task, const void *bytes, size_t len)
 	}
 	buf_clear(&task->result);
 	int err = buf_put(&task->result, bytes, len);
-	return err ? task_set_failure(task, err, PM_DOMAIN_NONE, 0, pm_error_text(err))
-		   : 0;
+	return err ? task_fail(task, err) : 0;
 }
 
 int pm_fail(pm_task *task, int code, const char *fmt, ...)
@@ -76,8 +75,7 @@ int pm_sleep(pm_task *task, unsigned ms)
 		if (timer) {
 			event_free(timer);
 		}
-		return task_set_failure(
-			task, PM_ENOMEM, PM_DOMAIN_NONE, 0, pm_error_text(PM_ENOMEM));
+		return task_fail(task, PM_ENOMEM);
 	}
 	int err = task_park(task, stop_sleep, timer);
 	event_free(timer);

@@ -41,6 +41,27 @@ void fetch_task_end(struct pm_task *task)
 	fetch_end_ct++;
 }
 
+/* In place of the process, which these tests do without. */
+struct event_base *worker_base(void)
+{
+	return NULL;
+}
+
+unsigned worker_slot(void)
+{
+	return 0;
+}
+
+unsigned worker_concurrency(void)
+{
+	return 1;
+}
+
+size_t worker_max_bytes(void)
+{
+	return 1000;
+}
+
 static void note_end(struct pm_task *task)
 {
 	cr_assert_lt(ended_ct, LOG_MAX);
