@@ -46,7 +46,9 @@ static void add(uint64_t id, uint32_t attempt, const struct proto_result *result
 void results_add(struct pm_task *task)
 {
 	const struct pm_failure *f = &task->failure;
-	struct proto_result result = {.error = f->error};
+	struct proto_result result = {.error = f->error,
+		.emits = (const uint8_t *)task->emits.data,
+		.emits_len = task->emits.len};
 	if (f->error) {
 		result.domain = f->domain;
 		result.code = f->code;
