@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "common/blackbox.h"
 #include "worker/await_fd.h"
 #include "worker/fetch.h"
+#include "worker/hooks.h"
 #include "worker/thread.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -68,6 +70,9 @@ static void close_all(void)
  * may stand on their stacks. */
 void worker_exit(int code)
 {
+	if (code == PROTO_EXIT_OK && self.up) {
+		hooks_fini();
+	}
 	if (code == PROTO_EXIT_OK && self.up && runner_started_ct() == 0) {
 		close_all();
 #if defined(__SANITIZE_ADDRESS__)
@@ -157,6 +162,23 @@ static void on_fatal(int error)
 	worker_exit(PROTO_EXIT_MEMORY);
 }
 
+/* Before there is a connection: a worker that cannot start is never seen as one. */
+static void initialize(void)
+{
+	if (hooks_init(self.boot, self.blackbox) < 0) {
+		worker_exit(PROTO_EXIT_INIT);
+	}
+}
+
+/* A process of pm_process_start() ends by the signal that all others ignore. */
+static void heed_sigterm(void)
+{
+	if (self.boot->dies_of_sigterm) {
+		struct sigaction act = {.sa_handler = SIG_DFL};
+		sigaction(SIGTERM, &act, NULL);
+	}
+}
+
 static void open_all(int lifeline, int blackbox)
 {
 	const struct boot *boot = self.boot;
@@ -166,6 +188,7 @@ static void open_all(int lifeline, int blackbox)
 	link_open(self.base, boot, lifeline);
 	runner_init(boot->concurrency, (size_t)boot->stack_bytes, results_add);
 	open_blackbox(blackbox);
+	initialize();
 	results_open(self.base, boot);
 	intake_open(self.base, boot);
 	check_nanomsg();
@@ -188,6 +211,7 @@ static void turn(void)
 void worker_main(const struct boot *boot, int lifeline, int blackbox)
 {
 	self.boot = boot;
+	heed_sigterm();
 	event_set_log_callback(say_nothing);
 	event_set_fatal_callback(on_fatal);
 	open_all(lifeline, blackbox);
