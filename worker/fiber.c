@@ -138,13 +138,14 @@ __asm__(".text\n"
 	".size fiber_switch,.-fiber_switch\n");
 #endif
 
-/* The fiber that is being entered for the first time: a fresh stack has no
- * argument registers.  One worker is one thread, so one variable will do. */
-static struct fiber *entering;
+/* NULL: the loop is running, on the stack of the process.  One worker is one thread,
+ * so one variable will do. */
+static struct fiber *running;
 
+/* A fresh stack has no argument registers. */
 static void first_entry(void)
 {
-	struct fiber *f = entering;
+	struct fiber *f = running;
 #if defined(__SANITIZE_ADDRESS__)
 	__sanitizer_finish_switch_fiber(NULL, &f->loop_bottom, &f->loop_bytes);
 #endif
@@ -199,7 +200,7 @@ static void swap(struct context *save, struct context *load)
 
 void fiber_enter(struct fiber *f)
 {
-	entering = f;
+	running = f;
 #if defined(__SANITIZE_ADDRESS__)
 	__sanitizer_start_switch_fiber(
 		&f->loop_fake, f->map + f->guard_bytes, f->map_bytes - f->guard_bytes);
@@ -209,6 +210,7 @@ void fiber_enter(struct fiber *f)
 	__tsan_switch_to_fiber(f->own_tsan, 0);
 #endif
 	swap(&f->loop, &f->own);
+	running = NULL;
 #if defined(__SANITIZE_ADDRESS__)
 	__sanitizer_finish_switch_fiber(f->loop_fake, NULL, NULL);
 #endif
@@ -277,4 +279,9 @@ int fiber_guards(const struct fiber *f, const void *address)
 {
 	const char *at = address;
 	return at >= f->map && at < f->map + f->guard_bytes;
+}
+
+int fiber_overflowed(const void *address)
+{
+	return running && fiber_guards(running, address);
 }

@@ -31,4 +31,7 @@ void fiber_leave(struct fiber *f);
 /* Is `address` in the guard page of this fiber? */
 int fiber_guards(const struct fiber *f, const void *address);
 
+/* Is it in that of the fiber that is running?  No: none is.  For signal handlers. */
+int fiber_overflowed(const void *address);
+
 #endif

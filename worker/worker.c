@@ -18,6 +18,7 @@
 #include "worker/await_fd.h"
 #include "worker/fetch.h"
 #include "worker/hooks.h"
+#include "worker/overflow.h"
 #include "worker/thread.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -146,6 +147,7 @@ static void open_blackbox(int fd)
 		worker_exit(PROTO_EXIT_BOOT);
 	}
 	runner_use_blackbox(self.blackbox);
+	overflow_watch(self.blackbox);
 }
 
 /* libevent prints its complaints to standard error, which is the host's. */
