@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "worker/hooks.h"
+#include "worker/leak.h"
 #include "worker/life.h"
 
 /* Not by a whole struct: the message is long, and mostly unused. */
@@ -42,15 +43,24 @@ static void conclude(struct pm_task *task, int error)
 	}
 }
 
+static void tell(struct pm_task *task)
+{
+	if (task->failure.error) {
+		hooks_job_failed(task);
+	}
+}
+
 void ending_run(struct pm_task *task, int error)
 {
 	error = deferral_wait(task, error);
 	task->ending = true;
 	deadline_stop(task);
 	family_end(task);
+	leak_note(task);
 	conclude(task, error);
-	if (task->failure.error && !task->child) {
-		hooks_job_failed(task);
+	if (!task->child) {
+		leak_end(task);
+		tell(task);
 	}
 }
 

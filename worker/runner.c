@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "worker/fetch.h"
 #include "worker/fiber.h"
+#include "worker/leak.h"
 #include "worker/life.h"
 #include "worker/tcp_owned.h"
 
@@ -152,6 +153,7 @@ static void begin_job(struct pm_task *task)
 	self.started_ct++;
 	atomic_store_explicit(
 		&self.blackbox->begun, task->ordinal + 1, memory_order_relaxed);
+	leak_begin(task);
 }
 
 static void run_one(struct seat *seat, struct pm_task *task)

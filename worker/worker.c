@@ -18,6 +18,7 @@
 #include "worker/await_fd.h"
 #include "worker/fetch.h"
 #include "worker/hooks.h"
+#include "worker/leak.h"
 #include "worker/overflow.h"
 #include "worker/thread.h"
 
@@ -63,6 +64,7 @@ static void close_all(void)
 	intake_close();
 	results_close();
 	link_close();
+	leak_fini();
 	event_base_free(self.base);
 	blackbox_free(self.blackbox);
 }
@@ -194,6 +196,9 @@ static void open_all(int lifeline, int blackbox)
 	results_open(self.base, boot);
 	intake_open(self.base, boot);
 	check_nanomsg();
+	if (boot->check_descriptors) {
+		leak_watch();
+	}
 	self.up = true; /* HELLO follows when the results are connected */
 }
 
