@@ -13,11 +13,12 @@
  *   origin_body.c     bodies that are computed, of any length
  *   origin_request.c  the request parser; knows bytes, not sockets
  *   origin_paths.c    the table of paths, and those that behave
+ *   origin_site.c     the paths that are like a site: pages with links, an API
  *   origin_faults.c   the paths that misbehave
  *   origin_tally.c    the paths that remember: counters, holds, releases
  *   origin_text.c     slices, numbers, percent and JSON escapes
  *
- * A new behaviour is a function and a line in one of the three route tables.
+ * A new behaviour is a function and a line in one of the route tables.
  */
 #ifndef TESTS_SUPPORT_ORIGIN_H
 #define TESTS_SUPPORT_ORIGIN_H
@@ -213,7 +214,7 @@ struct route {
 	bool control; /* the tests' own, counted neither as request nor open */
 };
 
-extern const struct route paths_plain[], paths_faults[], paths_tally[];
+extern const struct route paths_plain[], paths_site[], paths_faults[], paths_tally[];
 
 const struct route *path_find(struct slice path, struct slice *rest);
 

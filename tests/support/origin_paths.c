@@ -5,7 +5,7 @@
  * Runs in: the origin.  Called by origin_conn.c with a complete request; a path
  * answers through the conn_ functions, at once or after a conn_wait(), and never
  * touches a socket.  Paths that misbehave are in origin_faults.c, those that
- * remember in origin_tally.c.
+ * remember in origin_tally.c, those of a site in origin_site.c.
  */
 #include "tests/support/origin.h"
 
@@ -312,7 +312,8 @@ static const struct route *route_named(const struct route *r, struct slice name)
 
 const struct route *path_find(struct slice path, struct slice *rest)
 {
-	const struct route *const tables[] = {paths_plain, paths_tally, paths_faults};
+	const struct route *const tables[] = {
+		paths_plain, paths_site, paths_tally, paths_faults};
 	*rest = path;
 	slice_cut(rest, '/'); /* every target starts with one */
 	struct slice name = slice_cut(rest, '/');

@@ -201,6 +201,39 @@ Test(origin, sends_many_and_large_headers, .timeout = 60)
 	reply_fini(&big);
 }
 
+/* --------------------------------------------------------------------- site */
+
+Test(origin, links_pages_to_their_parent_and_children, .timeout = 60)
+{
+	expect("/links/1", 200,
+		"<h1>Page 1</h1>\n<a href=\"/links/2\">2</a>\n"
+		"<a href=\"/links/3\">3</a>\n");
+	expect("/links/6", 200,
+		"<h1>Page 6</h1>\n<a href=\"/links/3\">3</a>\n"
+		"<a href=\"/links/12\">12</a>\n<a href=\"/links/13\">13</a>\n");
+	expect("/links/0", 404, NULL);
+	expect("/links", 404, NULL);
+}
+
+Test(origin, gives_topics_to_those_who_accept_json, .timeout = 60)
+{
+	struct talk w;
+	struct reply reply;
+	expect("/topics?pageSize=2", 406, NULL);
+	expect("/topics", 404, NULL);
+	talk_open(&w, origin_port(origin));
+	talk_puts(&w, "GET /topics?pageSize=2 HTTP/1.1\r\nHost: o\r\n"
+		      "Accept: application/json\r\n\r\n");
+	cr_assert(talk_reply(&w, &reply, false));
+	cr_assert_eq(reply.status, 200);
+	json_t *json = json_loads(reply.body.data, 0, NULL);
+	cr_assert_eq(json_array_size(json_object_get(json, "data")), 2, "%s",
+		reply.body.data);
+	json_decref(json);
+	reply_fini(&reply);
+	talk_close(&w);
+}
+
 /* --------------------------------------------------------------------- echo */
 
 static json_t *echoed(struct talk *w)
