@@ -2,10 +2,11 @@
  *
  * get - the README's example: fetch the URLs of the command line over all CPUs,
  * print their bodies in the order of the arguments.
+ * The twin of aiomultiprocess's Pool.map() over URLs.
  */
 #include <poolmap.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 static int get(pm_task *task, const void *url, size_t len)
 {
@@ -18,23 +19,21 @@ static int get(pm_task *task, const void *url, size_t len)
 
 int main(int argc, char **argv)
 {
-	struct pm_job jobs[100] = {0};
-	struct pm_result results[100];
+	const char *const *urls = (const char *const *)argv + 1;
+	size_t ct = (size_t)argc - 1;
+	struct pm_result *results = calloc(ct + 1, sizeof *results);
 	pm_pool *pool;
-	size_t ct = 0;
-	for (; ct < 100 && (int)ct + 1 < argc; ct++) {
-		jobs[ct].arg = argv[ct + 1];
-		jobs[ct].len = strlen(argv[ct + 1]);
-	}
-	if (pm_pool_open(&pool, NULL) || pm_map(pool, get, jobs, ct, results)) {
+	if (!results || pm_pool_open(&pool, NULL) ||
+		pm_map_strings(pool, get, urls, ct, results)) {
 		fprintf(stderr, "get: %s\n", pm_last_error());
 		return 1;
 	}
 	for (size_t i = 0; i < ct; i++) {
-		printf("%s: %s\n", argv[i + 1],
+		printf("%s: %s\n", urls[i],
 			results[i].error ? results[i].message
 					 : (char *)results[i].bytes);
 	}
 	pm_results_clear(results, ct);
 	pm_pool_close(&pool);
+	free(results);
 }
