@@ -96,9 +96,10 @@ $(B)/tests/support/origin: $(ORIGIN_OBJ)
 	@$(LINK) -o $@ $^ $(LIB_LIBS)
 # They include <poolmap.h>, as a program outside the tree does.
 $(EXAMPLES:%=%.o): PKG_CFLAGS := -Icommon
+$(B)/tests/examples/readhub: EXAMPLE_LIBS := -ljansson
 $(EXAMPLES): $(B)/%: $(B)/%.o $(B)/libpoolmap.a
 	@echo "  LD  $@"
-	@$(LINK) -o $@ $^ $(LIB_LIBS)
+	@$(LINK) -o $@ $^ $(LIB_LIBS) $(EXAMPLE_LIBS)
 
 tests-built: $(B)/libpoolmap.a $(B)/$(SONAME) $(PROGRAMS) $(UNIT) $(INTEGRATION) $(FAULT)
 
