@@ -138,6 +138,9 @@ demo: deps
 bench: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all $(B)/tests/support/origin bench-built
 	@tests/bench/run.sh $(B)
+bench-pool: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) $(B)/tests/bench/pool_bench
+	@tests/bench/pool.sh $(B)
 BENCH := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 bench-built: $(BENCH)
 $(BENCH): $(B)/%: $(B)/%.o $(B)/libpoolmap.a
@@ -223,6 +226,7 @@ help:
 	@echo 'make tsan        hosts with threads, and the command, under ThreadSanitizer'
 	@echo 'make valgrind    the tests under valgrind'
 	@echo 'make bench       the measurements of tests/bench/README.md'
+	@echo 'make bench-pool  jobs that do nothing, side by side with the pools of Python'
 	@echo 'make install     to PREFIX=$(PREFIX), below DESTDIR; uninstall'
 	@echo 'make format      clang-format on all sources; format-check'
 	@echo 'FLAVOUR=debug    another build; also asan, tsan'
@@ -230,5 +234,5 @@ help:
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
 -include $(patsubst %.c,$(B)/%.d,$(wildcard tests/*/*.c))
 .PHONY: all tests-built check check-unit check-integration check-fault test asan tsan \
-	valgrind deps demo bench bench-built install uninstall format format-check clean help
+	valgrind deps demo bench bench-pool bench-built install uninstall format format-check clean help
 .SECONDARY:
