@@ -62,7 +62,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "handler: %s\n", pm_error_text(err));
 		return 1;
 	}
-	event_base_dispatch(loop);
+	if (left > 0) {
+		event_base_dispatch(loop);
+	}
 	pm_pool_close(&pool);
 	event_base_free(loop);
 }

@@ -22,12 +22,12 @@ static int get(pm_task *task, const void *url, size_t len)
 	return err ? err : pm_return(task, res->body, res->body_len);
 }
 
-static void done(pm_future *future, void *number)
+static void done(pm_future *future, void *ctx)
 {
 	const struct pm_result *r = pm_future_result(future);
 	printf("%d: %s\n", (int)r->tag, r->error ? r->message : (char *)r->bytes);
 	fflush(stdout);
-	(void)number;
+	(void)ctx;
 	left--;
 }
 

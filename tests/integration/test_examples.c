@@ -344,7 +344,10 @@ Test(examples, submit_calls_back_for_each, .timeout = 60)
 
 Test(examples, handler_stops_the_loop_after_the_last, .timeout = 60)
 {
+	struct run_result r;
 	check_as_they_come("tests/examples/handler", "error: ");
+	EXAMPLE(&r, "handler");
+	check_output(&r, "");
 }
 
 Test(examples, each_callback_is_that_of_its_url, .timeout = 60)
