@@ -80,7 +80,7 @@ static int start(void *ctx, struct pm_job *job)
 static int print(void *ctx, const struct pm_result *r)
 {
 	(void)ctx;
-	if (r->error || r->bytes) {
+	if (r->error || r->len > 0) {
 		printf("%s\n", r->error ? r->message : (char *)r->bytes);
 	}
 	return PM_SINK_TAKEN;
