@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -124,6 +125,16 @@ static void grow_files(unsigned ct)
 	}
 }
 
+/* Jobs come and go by the thousand.  Memory that malloc() gives back to the kernel
+ * between two batches costs a page fault for each page of the next one: measured
+ * with jobs that do nothing, a quarter of the whole CPU time. */
+static void keep_memory(void)
+{
+	enum { KEPT_BYTES = 64 << 20, STEP_BYTES = 1 << 20 };
+	(void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+	(void)mallopt(M_TOP_PAD, STEP_BYTES);
+}
+
 /* nanomsg works by a thread of its own.  In a child of a process where it was
  * live it would look fine and never deliver: better to say so. */
 static void check_nanomsg(void)
@@ -186,6 +197,7 @@ static void heed_sigterm(void)
 static void open_all(int lifeline, int blackbox)
 {
 	const struct boot *boot = self.boot;
+	keep_memory();
 	raise_files();
 	grow_files(boot->concurrency);
 	self.base = make_base();
