@@ -212,7 +212,8 @@ struct pm_pool_options {
 	const char *runtime_dir;   /* parent of the pool's sockets; NULL: see below */
 
 	/* jobs */
-	unsigned max_jobs_per_worker; /* then it is replaced; exact; 0: never */
+	unsigned max_jobs_per_worker; /* then it is replaced, exactly then, by one that
+					 starts while it finishes; 0: never */
 	unsigned job_timeout_ms;      /* for jobs without one of their own; 0: none */
 	size_t queue_max;             /* jobs of pm_submit() open at once */
 	bool once;                    /* every job is marked once, see struct pm_job */
@@ -324,7 +325,9 @@ struct pm_worker_info {
 	bool ended;     /* one has ended before; then how the last one did: */
 	int exit_code;  /* its status, or minus the signal that killed it */
 };
-/* About the worker in slot 0 ... workers - 1.  PM_EINVAL: there is no such. */
+/* About the worker in slot 0 ... workers - 1.  With max_jobs_per_worker there are up to
+ * as many more slots, in which successors start while their predecessors finish.
+ * PM_EINVAL: there is no such slot. */
 PM_API int pm_worker_info(
 	const pm_pool *pool, unsigned worker, struct pm_worker_info *info);
 

@@ -237,8 +237,7 @@ void dispatch_flush(struct pm_pool *pool)
 			slot_send_cancels(s);
 		}
 		if (s->state == SLOT_READY && !may_take(s)) {
-			s->recycled = true;
-			slot_drain(s);
+			slot_recycle(s);
 		}
 	}
 }

@@ -231,16 +231,18 @@ static int open_sockets(struct pm_pool *pool)
 	return wire_listen(&pool->results, WIRE_PULL, path);
 }
 
-/* Share out the concurrency: worker i gets its part, the first ones one more. */
+/* Share out the concurrency: worker i gets its part, the first ones one more.
+ * Spare slots take theirs over from the worker that they replace. */
 static int open_slots(struct pm_pool *pool)
 {
 	unsigned ct = pool->options.workers, total = pool->options.concurrency;
-	pool->slots = calloc(ct, sizeof *pool->slots);
-	pool->loads = calloc(ct, sizeof *pool->loads);
+	unsigned all = ct + pool_options_spares(&pool->options);
+	pool->slots = calloc(all, sizeof *pool->slots);
+	pool->loads = calloc(all, sizeof *pool->loads);
 	if (!pool->slots || !pool->loads) {
 		return error_note(PM_ENOMEM, "no memory for %u workers", ct);
 	}
-	for (unsigned i = 0; i < ct; i++) {
+	for (unsigned i = 0; i < all; i++) {
 		int err = slot_init(&pool->slots[i], pool, i,
 			total / ct + (i < total % ct ? 1 : 0));
 		pool->slot_ct = i + 1;
@@ -418,7 +420,7 @@ void pool_free(struct pm_pool *pool)
 void pm_pool_stats(const pm_pool *pool, struct pm_pool_stats *stats)
 {
 	*stats = pool->stats;
-	stats->workers = pool->slot_ct;
+	stats->workers = pool->options.workers;
 	stats->workers_ready = pool_ready_ct(pool);
 	stats->concurrency = pool->options.concurrency;
 	stats->queued = pool->ledger.queue.ct + pool->ledger.suspects.ct;

@@ -70,6 +70,7 @@ struct slot {
 	bool late;           /* its start has taken too long */
 	bool quarantine;     /* takes one suspect at a time, nothing else */
 	bool recycled;       /* DRAINING because it has had its share of jobs */
+	bool replaced;       /* and a spare slot has taken its place */
 	bool said_bye;
 	uint64_t bye_sequence;  /* last frame it says it has sent */
 	unsigned silent_beats;  /* of ours, without one of its own; LOST: since then */
@@ -163,7 +164,7 @@ struct pm_pool {
 
 	/* state */
 	struct slot *slots;
-	unsigned slot_ct;
+	unsigned slot_ct; /* options.workers, and the spare ones */
 	struct ledger ledger;
 	size_t forgotten_ct; /* SENT jobs that nobody waits for */
 	struct map **maps;   /* in progress; NULL where one has ended */
@@ -226,6 +227,10 @@ void slot_doom(struct slot *s, enum slot_doom why);
 
 /* Ask it to finish and leave. */
 void slot_drain(struct slot *s);
+
+/* The same, and start its successor in a spare slot now, if there is one: jobs that
+ * take long must not leave a CPU idle. */
+void slot_recycle(struct slot *s);
 
 /* Acknowledge its BYE when its last frame was read. */
 void slot_check_bye(struct slot *s);
@@ -332,6 +337,9 @@ void future_orphan_all(struct pm_pool *pool);
 
 /* ---------------------------------------------------------- pool_options.c
  * What a pool is opened with. */
+
+/* Slots for the successors of workers that have had their share of jobs. */
+unsigned pool_options_spares(const struct pm_pool_options *options);
 
 /* Check the options, and fill in what they leave to us.  0, PM_EINVAL, PM_ELIMIT
  * or PM_ESYSTEM. */

@@ -32,6 +32,15 @@ void pm_pool_options_init(struct pm_pool_options *options)
 	};
 }
 
+unsigned pool_options_spares(const struct pm_pool_options *o)
+{
+	unsigned room = PM_WORKERS_MAX - o->workers;
+	if (!o->max_jobs_per_worker) {
+		return 0;
+	}
+	return o->workers < room ? o->workers : room;
+}
+
 static int check_ranges(struct pm_pool_options *o)
 {
 	if (o->size != sizeof *o) {
@@ -100,7 +109,8 @@ static int check_files(const struct pm_pool_options *o)
 			o->concurrency, o->workers, (unsigned long long)need,
 			(unsigned long long)limit.rlim_max);
 	}
-	uint64_t own = MASTER_FILES + (uint64_t)SLOT_FILES * o->workers;
+	uint64_t own = MASTER_FILES +
+		       (uint64_t)SLOT_FILES * (o->workers + pool_options_spares(o));
 	if (limit.rlim_cur != RLIM_INFINITY && own > limit.rlim_cur) {
 		return error_note(PM_ELIMIT,
 			"%u workers need %llu open files in the master, and the limit "

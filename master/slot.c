@@ -159,7 +159,7 @@ static void respawn(struct slot *s, const char *why)
 	struct pm_pool *pool = s->pool;
 	bool over = !shutdown_needs_workers(pool);
 	s->state = over ? SLOT_GONE : SLOT_EMPTY;
-	if (over) {
+	if (over || s->replaced) {
 		return;
 	}
 	pool->failed_starts = s->was_ready ? 0 : pool->failed_starts + 1;
@@ -208,6 +208,7 @@ void slot_start(struct slot *s)
 	s->silent_beats = 0;
 	s->sent_ct = 0;
 	s->recycled = false;
+	s->replaced = false;
 	buf_clear(&s->cancels);
 	s->jobs_sequence = 0;
 	s->stuck_beats = 0;
@@ -462,6 +463,30 @@ void slot_drain(struct slot *s)
 		evtimer_del(s->timer);
 		s->state = SLOT_GONE;
 	}
+}
+
+/* One that has no process, nor will have one by itself. */
+static struct slot *find_spare(struct pm_pool *pool)
+{
+	for (unsigned i = 0; i < pool->slot_ct; i++) {
+		struct slot *s = &pool->slots[i];
+		if (s->state == SLOT_EMPTY && !evtimer_pending(s->timer, NULL)) {
+			return s;
+		}
+	}
+	return NULL;
+}
+
+void slot_recycle(struct slot *s)
+{
+	struct slot *spare = find_spare(s->pool);
+	s->recycled = true;
+	if (spare) {
+		s->replaced = true;
+		spare->concurrency = s->concurrency;
+		slot_start(spare);
+	}
+	slot_drain(s);
 }
 
 void slot_doom(struct slot *s, enum slot_doom why)
