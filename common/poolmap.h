@@ -19,9 +19,9 @@
  *   - A pool belongs to the thread that opened it, and so do its futures and
  *     iterators: another thread gets PM_ESTATE.  Different threads may have
  *     different pools.
- *   - Callbacks may call any function of the library, with two limits: a pool
- *     on the host's own event base cannot block inside a callback (PM_ESTATE),
- *     and nothing here is for signal handlers.
+ *   - Callbacks may call any function of the library, unless their own comment
+ *     says otherwise, with two limits: a pool on the host's own event base cannot
+ *     block inside a callback (PM_ESTATE), and nothing here is for signal handlers.
  *   - The library never exits, never prints, installs no signal handler and
  *     does not change the directory.
  */
@@ -75,10 +75,10 @@ enum pm_error {
 	PM_ESYSTEM = -3,  /* system           a system call failed */
 	PM_ESTATE = -4,   /* state            not now, or not from here */
 	PM_ENANOMSG = -5, /* nanomsg_live     a live nanomsg socket forbids the fork */
-	PM_ETASK = -6, /* task_unknown     the function is not in the workers' image */
-	PM_ETOOBIG = -7,    /* too_big          argument or result over the limit */
-	PM_ELIMIT = -8,     /* limit            a limit of the system is too low */
-	PM_EWORKERS = -9,   /* workers_failed   workers cannot be kept running */
+	PM_ETASK = -6,    /* task_unknown     function not in the workers' image */
+	PM_ETOOBIG = -7,  /* too_big          argument or result over the limit */
+	PM_ELIMIT = -8,   /* limit            a limit of the system is too low */
+	PM_EWORKERS = -9, /* workers_failed   workers cannot be kept running */
 	PM_EINTERNAL = -10, /* internal         */
 	PM_EFULL = -11,     /* full             too many jobs wait: see queue_max */
 	PM_ECLOSED = -12,   /* closed           the pool is shutting down */
@@ -152,12 +152,13 @@ struct event_base;
 struct pm_job;
 struct pm_failure;
 
-/* In each new worker, before its first job and after its last one.  pm_worker_base(),
- * pm_worker_set_data() and pm_worker_fail() may be called; nothing can be
- * awaited.  An initializer that returns a negative enum pm_error makes the start of the
- * worker fail; it must end within start_timeout_ms.  `arg` is a copy of init_arg,
- * aligned for any type.  The finalizer runs when a worker ends in an orderly way; not
- * when it dies or is killed. */
+/* In each new worker, before its first job and after its last one.  Both may call
+ * pm_worker_base(), pm_worker_set_data(), pm_worker_data() and the functions that
+ * make and free sessions and semaphores, the initializer also pm_worker_fail();
+ * nothing can be awaited.  An initializer that returns a negative enum pm_error
+ * makes the start of the worker fail; it must end within start_timeout_ms.  `arg`
+ * is a copy of init_arg, aligned for any type.  The finalizer runs when a worker
+ * ends in an orderly way; not when it dies or is killed. */
 typedef int pm_init_fn(const void *arg, size_t len);
 typedef void pm_fini_fn(void);
 
@@ -166,8 +167,8 @@ typedef void pm_fini_fn(void);
 typedef void pm_job_error_fn(pm_task *task, const struct pm_failure *failure);
 
 /* In the host: one line on what happens in the pool ("worker 3 (pid 4711) died by
- * signal 11 (Segmentation fault), 5 jobs run again").  It may be called from
- * any function of the pool. */
+ * signal 11 (Segmentation fault), 5 jobs run again").  It may be called from any
+ * function of the pool. */
 enum pm_log_level { PM_LOG_INFO = 0, PM_LOG_WARNING = 1, PM_LOG_ERROR = 2 };
 typedef void pm_log_fn(void *ctx, enum pm_log_level level, const char *line);
 
@@ -188,8 +189,8 @@ struct pm_worker_load {
 
 /* A scheduler of the host's own.  All functions but `pick` may be NULL.  They are
  * called from the pool's loop, and may call no function of the pool.  `pick`
- * returns a worker that has room; any other number leaves the job for the
- * pool's next turn, which comes when a job ends, or soon. */
+ * returns a worker that has room; any other number leaves the job for the pool's
+ * next turn, which comes when a job ends, or soon. */
 struct pm_scheduler {
 	int (*pick)(void *ctx, const struct pm_job *job,
 		const struct pm_worker_load *loads, unsigned worker_ct);
@@ -265,8 +266,8 @@ PM_API int pm_forkserver_start(void) PM_MUSTCHECK;
  * `options` NULL means the defaults.  Blocks for at most start_timeout_ms for
  * each failed start.
  *
- * Errors: PM_EINVAL (an option is out of range), PM_ELIMIT (RLIMIT_NOFILE too
- * low for the concurrency, or PM_POOLS_MAX pools open already), PM_EWORKERS (no worker
+ * Errors: PM_EINVAL (an option is out of range), PM_ELIMIT (RLIMIT_NOFILE too low
+ * for the concurrency, or PM_POOLS_MAX pools open already), PM_EWORKERS (no worker
  * would start), and those of pm_forkserver_start(). */
 PM_API int pm_pool_open(
 	pm_pool **pool, const struct pm_pool_options *options) PM_MUSTCHECK;
@@ -279,14 +280,14 @@ enum pm_shutdown {
 };
 
 /* Take no more jobs (PM_ECLOSED), read no more from sources, and end the workers
- * when the last job has its result.  After `grace_ms` (0: at once; PM_FOREVER: never)
- * workers are killed and what is still open ends as cancelled.  Does not block;
- * every open job gets its result.  A second call can only make it harder. */
+ * when the last job has its result.  After `grace_ms` (0: at once; PM_FOREVER:
+ * never) workers are killed and what is still open ends as cancelled.  Does not
+ * block; every open job gets its result.  A second call can only make it harder. */
 PM_API int pm_pool_shutdown(pm_pool *pool, enum pm_shutdown how, int grace_ms);
 
 /* Wait until a pool that was shut down has no job and no worker left; results and
  * callbacks are delivered meanwhile.  Errors: PM_ESTATE (it was not shut down),
- * PM_ETIMEDOUT. Blocks. */
+ * PM_ETIMEDOUT.  Blocks. */
 PM_API int pm_pool_join(pm_pool *pool, int timeout_ms) PM_MUSTCHECK;
 
 /* Shut down with PM_DRAIN and PM_FOREVER, join, free the pool and set *pool to
@@ -302,17 +303,17 @@ PM_API void pm_pool_close(pm_pool **pool);
 PM_API void pm_pool_terminate(pm_pool **pool);
 
 struct pm_pool_stats {
-	unsigned workers; /* slots of the pool */
-	unsigned workers_ready;
-	unsigned concurrency;
-	unsigned held;             /* jobs with workers now: running or next in line */
+	unsigned workers;          /* slots of the pool */
+	unsigned workers_ready;    /* they take jobs now */
+	unsigned concurrency;      /* tasks running at once */
+	unsigned held;             /* jobs with workers: running or next in line */
 	size_t queued;             /* jobs that wait for a worker */
 	uint64_t jobs;             /* jobs taken so far */
 	uint64_t results;          /* results settled so far */
 	uint64_t workers_lost;     /* workers that ended unasked */
 	uint64_t workers_recycled; /* replaced after max_jobs_per_worker */
-	uint64_t jobs_rerun;     /* jobs that started again because of a lost worker */
-	uint64_t frames_dropped; /* frames and results not current or not well-formed */
+	uint64_t jobs_rerun;       /* jobs begun again after a lost worker */
+	uint64_t frames_dropped;   /* and results: not current, or not well-formed */
 };
 PM_API void pm_pool_stats(const pm_pool *pool, struct pm_pool_stats *stats);
 
@@ -371,7 +372,7 @@ struct pm_result {
 	const char *message; /* for people; NULL when error is 0 */
 	void *bytes;         /* what pm_return() gave, followed by a NUL; or NULL */
 	size_t len;
-	const void *arg; /* pm_map_stream(): the job's bytes.  pm_map(): NULL */
+	const void *arg; /* the job's bytes, in results of streams; else NULL */
 	size_t arg_len;
 	int worker;        /* slot that ran it, or -1 */
 	unsigned attempts; /* times it was handed to a worker */
@@ -408,7 +409,8 @@ struct pm_map_options {
 	void *ctx;
 };
 
-/* pm_map() with options. */
+/* pm_map() with options.  A map that is stopped is no failed call: returns 0, and the
+ * results tell. */
 PM_API int pm_map_with(pm_pool *pool, pm_task_fn *task, const struct pm_job *jobs,
 	size_t ct, const struct pm_map_options *options,
 	struct pm_result *results) PM_MUSTCHECK;
@@ -459,10 +461,10 @@ struct pm_stream {
  * most `window` jobs are open, and no job is taken while their bytes exceed
  * window_bytes.  What runs then may still add its results to that.
  *
- * Blocks until the source has ended and every result is delivered; runs the
- * pool's event base meanwhile.  Several maps may be in progress on one pool:
- * they take turns.  Returns 0; the source's or the sink's error; the error of the
- * job that stopped it, or PM_ETIMEDOUT; PM_ECANCELLED after pm_pool_cancel(); or as
+ * Blocks until the source has ended and every result is delivered; runs the pool's
+ * event base meanwhile.  Several maps may be in progress on one pool: they take
+ * turns.  Returns 0; the source's or the sink's error; the error of the job that
+ * stopped it, or PM_ETIMEDOUT; PM_ECANCELLED after pm_pool_cancel(); or as
  * pm_map(). */
 PM_API int pm_map_stream(pm_pool *pool, const struct pm_stream *stream) PM_MUSTCHECK;
 
@@ -491,8 +493,8 @@ PM_API void pm_pool_cancel(pm_pool *pool);
 /* ---------------------------------------------------------------- iterators */
 
 /* The same lazy stream, but the results are asked for: stream->sink and
- * stream->turn are NULL.  Jobs begin at once, and the window bounds what is done and
- * not asked for.  The stream is copied; what its ctx points to must live until
+ * stream->turn are NULL.  Jobs begin at once, and the window bounds what is done
+ * and not asked for.  The stream is copied; what its ctx points to must live until
  * pm_iter_close(). */
 typedef struct pm_iter pm_iter;
 PM_API int pm_imap(
@@ -519,6 +521,7 @@ enum pm_state {
 	PM_RUNNING = 2, /* begun; a map: in progress */
 	PM_DONE = 3,
 };
+/* "queued", "sent" ...; "unknown" for any other number.  Static; never NULL. */
 PM_API const char *pm_state_name(int state);
 
 /* Hand in one job and go on.  Nothing is delivered before a blocking call runs the
@@ -541,8 +544,8 @@ PM_API const struct pm_result *pm_future_result(const pm_future *future);
 
 /* Call `done` when it is done: once for each call of this function, in their order,
  * from the pool's loop; never from inside this function, also when it is done
- * already.  The future is valid in `done`, even if its owner has freed it before.  0 or
- * PM_ENOMEM. */
+ * already.  The future is valid in `done`, even if its owner has freed it before.
+ * 0 or PM_ENOMEM. */
 typedef void pm_done_fn(pm_future *future, void *ctx);
 PM_API int pm_future_on_done(pm_future *future, pm_done_fn *done, void *ctx);
 
@@ -562,10 +565,10 @@ enum pm_wait_for {
 	PM_FIRST_ERROR = 2, /* one is done and failed, or all are done */
 };
 
-/* Wait for futures of one pool.  On 0, *which (or NULL) is the place of one that
- * is done: the failed one for PM_FIRST_ERROR, if there is one; `ct` when `ct` is 0.
- * Errors: PM_ETIMEDOUT, PM_EINVAL (of different pools, or PM_ANY of none), PM_EWORKERS.
- * Blocks. */
+/* Wait for futures of one pool.  On 0, *which (or NULL) is the place of one that is
+ * done: the failed one for PM_FIRST_ERROR, if there is one; `ct` when `ct` is 0.
+ * Errors: PM_ETIMEDOUT, PM_EINVAL (of different pools, or PM_ANY of none),
+ * PM_EWORKERS.  Blocks. */
 PM_API int pm_wait(pm_future *const *futures, size_t ct, enum pm_wait_for what,
 	int timeout_ms, size_t *which) PM_MUSTCHECK;
 
@@ -575,9 +578,10 @@ PM_API int pm_pool_wait_room(pm_pool *pool, int timeout_ms) PM_MUSTCHECK;
 
 /* ----------------------------------------------------------- single processes */
 
-/* One task in a process of its own: a fresh worker, which ends with it.  The functions
- * that wait run the process's own loop; they can be mixed with those of pools.  The
- * task never runs twice. */
+/* One task in a process of its own: a fresh worker, which ends with it.  The
+ * functions that wait run the process's own loop; they can be mixed with those of
+ * pools.  The task never runs twice.  `name` is copied; NULL: "".  Errors: those of
+ * pm_pool_open() and pm_map(). */
 typedef struct pm_process pm_process;
 PM_API int pm_process_start(pm_process **process, pm_task_fn *task, const void *arg,
 	size_t len, const char *name) PM_MUSTCHECK;
@@ -612,16 +616,16 @@ PM_API int pm_process_close(pm_process **process);
 PM_API int pm_return(pm_task *task, const void *bytes, size_t len);
 
 /* Fail the job with PM_EFAILED, a number of the task's own and a message, cut
- * between characters to PM_MESSAGE_MAX bytes.  Returns PM_EFAILED, so that a task can
- * end with `return pm_fail(task, 7, "no price in %s", url);`. */
+ * between characters to PM_MESSAGE_MAX bytes.  Returns PM_EFAILED, so that a task
+ * can end with `return pm_fail(task, 7, "no price in %s", url);`. */
 PM_API int pm_fail(pm_task *task, int code, const char *fmt, ...) PM_PRINTF(3, 4);
 
-/* Wait.  Returns 0, or PM_ECANCELLED when the job was cancelled meanwhile: the
- * task should then clean up and return it. */
+/* Wait for `ms` milliseconds.  Returns 0, or PM_ECANCELLED when the job was
+ * cancelled meanwhile: the task should then clean up and return it. */
 PM_API int pm_sleep(pm_task *task, unsigned ms);
 
 /* About the job: slot of this worker; which attempt this is (1, 2, ...); how
- * long it waited since it was taken from the source (or by pm_map()), in
+ * long it waited since it was handed in or taken from its source, in
  * microseconds. */
 PM_API unsigned pm_task_worker(const pm_task *task);
 PM_API unsigned pm_task_attempt(const pm_task *task);
@@ -680,8 +684,9 @@ PM_API void pm_semaphore_release(pm_semaphore *semaphore);
 enum { PM_READ = 1, PM_WRITE = 2 };
 
 /* Wait until a descriptor of the task's own can be read or written without
- * blocking.  Returns what it is ready for (PM_READ, PM_WRITE or both), PM_ETIMEDOUT,
- * PM_ECANCELLED, PM_EINVAL (not an open descriptor, or one that cannot be polled). */
+ * blocking.  Returns what it is ready for (PM_READ, PM_WRITE or both),
+ * PM_ETIMEDOUT, PM_ECANCELLED, PM_EINVAL (not an open descriptor, or one that
+ * cannot be polled). */
 PM_API int pm_await_fd(
 	pm_task *task, int fd, unsigned events, int timeout_ms) PM_MUSTCHECK;
 
@@ -696,7 +701,8 @@ PM_API int pm_await_thread(pm_task *task, pm_blocking_fn *fn, void *arg) PM_MUST
  * ends the function but not the task, which ends with pm_finish(task, error), from any
  * callback of pm_worker_base(), after pm_return() or pm_fail() as usual.  The argument
  * lives until then.  on_cancel (or NULL) is called when the task is cancelled; it
- * stops the work and may call pm_finish(). */
+ * stops the work and may call pm_finish().  Returns PM_DEFERRED; or PM_ENOMEM, and
+ * then nothing may call pm_finish(). */
 enum { PM_DEFERRED = 1 };
 PM_API int pm_defer(
 	pm_task *task, void (*on_cancel)(pm_task *task, void *ctx), void *ctx);
@@ -715,11 +721,12 @@ PM_API int pm_worker_fail(const char *fmt, ...) PM_PRINTF(1, 2);
 
 /* Add a job to the map that this task's job belongs to, for crawlers.  It is taken
  * when this task ends, with its result: a worker that dies before has added
- * nothing, so that nothing is added twice.  The new job's index is the next one of the
- * map, whose window it may exceed, up to PM_WINDOW_MAX jobs.  For maps of streams
- * only: a job of pm_map(), pm_apply() or pm_submit() that adds some fails with
- * PM_ESTATE. In a child it adds to the job that the child belongs to.  0, PM_ENOMEM,
- * PM_ETOOBIG (with what was added before it exceeds max_bytes), or PM_EINVAL. */
+ * nothing, so that nothing is added twice.  The new job's index is the next one of
+ * the map, whose window it may exceed, up to PM_WINDOW_MAX jobs.  For maps of
+ * streams only: a job of pm_map(), pm_apply() or pm_submit() that adds some fails
+ * with PM_ESTATE.  In a child it adds to the job that the child belongs to.  0,
+ * PM_ENOMEM, PM_ETOOBIG (with what was added before it exceeds max_bytes), or
+ * PM_EINVAL. */
 PM_API int pm_emit(pm_task *task, pm_task_fn *fn, const struct pm_job *job);
 
 /* ------------------------------------------------------------------ failures */
@@ -766,32 +773,31 @@ struct pm_request {
 	size_t param_ct;
 	const void *body; /* at most one of body, json and form */
 	size_t body_len;
-	const char *json;            /* a body of type application/json */
-	const struct pm_param *form; /* a body of type
-					application/x-www-form-urlencoded */
+	const char *json;            /* of type application/json */
+	const struct pm_param *form; /* application/x-www-form-urlencoded */
 	size_t form_ct;
 	const char *user, *password; /* basic auth; not sent to another origin */
 	const char *proxy;           /* http://, socks5:// or socks5h:// URL */
 	unsigned timeout_ms;         /* whole attempt; 0: 60000 */
 	unsigned connect_timeout_ms; /* 0: 10000 */
-	size_t max_body; /* bytes after decompression; 0: 10 MiB; or PM_NO_BODY */
-	unsigned max_redirects; /* 0: 10; or PM_NO_REDIRECTS */
-	bool no_follow;         /* a redirect is the response */
-	bool insecure;          /* accept any certificate */
-	bool no_headers;        /* do not collect the response's headers */
-	bool discard_body;      /* count the body, do not keep it */
-	bool compressed;        /* offer gzip and the like; the body is decompressed */
-	pm_body_fn *on_body;    /* gets the body, which is not kept; or NULL */
+	size_t max_body;             /* when decompressed; 0: 10 MiB; or PM_NO_BODY */
+	unsigned max_redirects;      /* 0: 10; or PM_NO_REDIRECTS */
+	bool no_follow;              /* a redirect is the response */
+	bool insecure;               /* accept any certificate */
+	bool no_headers;             /* do not collect the response's headers */
+	bool discard_body;           /* count the body, do not keep it */
+	bool compressed;             /* offer gzip and the like, and decompress */
+	pm_body_fn *on_body;         /* gets the body, which is not kept; or NULL */
 	void *on_body_ctx;
 	const char *ca_file; /* PEM; NULL: the system's */
 	pm_session *session; /* or NULL */
 };
 
-/* What requests have in common: headers, credentials, a proxy, cookies.  It lives as
- * long as the worker or until it is freed; make it in the initializer or in a
+/* What requests have in common: headers, credentials, a proxy, cookies.  It lives
+ * as long as the worker or until it is freed; make it in the initializer or in a
  * task.  Connections are kept for the worker's life in any case, also without a
- * session. What a request sets itself goes before what its session sets.  Cookies of
- * one session are not seen by another one, nor by requests without. */
+ * session.  What a request sets itself goes before what its session sets.  Cookies
+ * of one session are not seen by another one, nor by requests without. */
 struct pm_session_options {
 	const char *base_url; /* in front of URLs that begin with '/' */
 	const struct pm_header *headers;
@@ -832,15 +838,17 @@ struct pm_response {
 	uint64_t time_total_us;
 };
 
-/* Fetch, and wait for the whole response.  Any HTTP status is a success.
- * Errors: PM_EINVAL (a header or method that HTTP does not allow), PM_EBADURL
- * ... PM_EDENIED, PM_ECANCELLED; pm_task_failure() has the details.  HTTP/1.1;
- * the environment's proxies and netrc are not used, cookies only with a session; a
+/* Fetch, and wait for the whole response.  Any HTTP status is a success.  Errors:
+ * PM_EINVAL (a header or method that HTTP does not allow), PM_EBADURL ...
+ * PM_EDENIED, PM_ECANCELLED; pm_task_failure() has the details.  HTTP/1.1; the
+ * environment's proxies and netrc are not used, cookies only with a session; a
  * connection is kept for the next fetch of the worker. */
 PM_API int pm_await_fetch(pm_task *task, const struct pm_request *request,
 	struct pm_response **response) PM_MUSTCHECK;
 PM_API int pm_await_get(
 	pm_task *task, const char *url, struct pm_response **response) PM_MUSTCHECK;
+
+/* Before the end of the task.  NULL is fine. */
 PM_API void pm_response_free(struct pm_response *response);
 
 /* The first header of this name, in any case of letters; NULL: there is none. */
@@ -857,7 +865,8 @@ PM_API const struct pm_response *pm_task_last_response(const pm_task *task);
  * A connection or a listener belongs to the task that made it and is closed at the
  * task's end, or before.  All functions but the closing ones wait, with
  * PM_ECANCELLED as usual.  Errors: PM_EDNS, PM_ECONNECT, PM_ERESET, PM_ETIMEDOUT,
- * with the errno in pm_task_failure(). */
+ * and PM_ESYSTEM for what else the system refuses, such as an address in use, with
+ * the errno in pm_task_failure(). */
 typedef struct pm_tcp pm_tcp;
 typedef struct pm_tcp_listener pm_tcp_listener;
 
@@ -894,8 +903,8 @@ PM_API void pm_tcp_close(pm_tcp *tcp);
 PM_API const char *pm_tcp_peer(const pm_tcp *tcp);
 
 /* Listen on an address, or on all when it is NULL; port 0: any free one.  Several
- * workers may listen on one port: the kernel shares out the connections (SO_REUSEPORT).
- */
+ * workers may listen on one port: the kernel shares out the connections, by
+ * SO_REUSEPORT. */
 PM_API int pm_tcp_listen(pm_task *task, const char *host, uint16_t port,
 	pm_tcp_listener **listener) PM_MUSTCHECK;
 PM_API uint16_t pm_tcp_port(const pm_tcp_listener *listener);

@@ -93,12 +93,11 @@ static int shout(pm_task *task, const void *arg, size_t len)
 
 int main(void)
 {
-	const struct pm_job jobs[] = {
-		{.arg = "one", .len = 3}, {.arg = "two", .len = 3}, {.arg = "", .len = 0}};
+	const char *const words[] = {"one", "two", ""};
 	struct pm_result results[3];
 	pm_pool *pool;
 	size_t i;
-	if (pm_pool_open(&pool, NULL) || pm_map(pool, shout, jobs, 3, results)) {
+	if (pm_pool_open(&pool, NULL) || pm_map_strings(pool, shout, words, 3, results)) {
 		fprintf(stderr, "app: %s\n", pm_last_error());
 		return 1;
 	}
@@ -119,7 +118,6 @@ cat >"$dir/app.cc" <<'END'
 #include <cstdio>
 #include <poolmap.h>
 #include <string>
-#include <string_view>
 
 static int shout(pm_task *task, const void *arg, size_t len)
 {
@@ -131,16 +129,11 @@ static int shout(pm_task *task, const void *arg, size_t len)
 
 int main()
 {
-	constexpr std::array<std::string_view, 3> words{"one", "two", ""};
-	std::array<pm_job, words.size()> jobs{};
+	const std::array<const char *, 3> words{"one", "two", ""};
 	std::array<pm_result, words.size()> results{};
 	pm_pool *pool = nullptr;
-	for (size_t i = 0; i < words.size(); i++) {
-		jobs[i].arg = words[i].data();
-		jobs[i].len = words[i].size();
-	}
 	if (pm_pool_open(&pool, nullptr) ||
-		pm_map(pool, shout, jobs.data(), jobs.size(), results.data())) {
+		pm_map_strings(pool, shout, words.data(), words.size(), results.data())) {
 		std::fprintf(stderr, "app: %s\n", pm_last_error());
 		return 1;
 	}
