@@ -162,8 +162,8 @@ struct pm_failure;
 typedef int pm_init_fn(const void *arg, size_t len);
 typedef void pm_fini_fn(void);
 
-/* In the worker, once for each job that failed, on the task's stack, before the
- * result is sent; for logs and counters.  It must not await. */
+/* In the worker, once for each job that had begun and failed there, on the task's
+ * stack, before the result is sent; for logs and counters.  It must not await. */
 typedef void pm_job_error_fn(pm_task *task, const struct pm_failure *failure);
 
 /* In the host: one line on what happens in the pool ("worker 3 (pid 4711) died by
@@ -640,13 +640,13 @@ PM_API uint64_t pm_task_queued_us(const pm_task *task);
  * for. */
 
 /* Start a child, which runs when this task waits.  The argument is copied.  *child
- * belongs to `task`, until the end of `task` or pm_child_free().  PM_ELIMIT: there are
- * PM_CHILDREN_MAX. */
+ * belongs to `task`, until the end of `task` or pm_child_free(); `child` may be NULL.
+ * PM_ELIMIT: there are PM_CHILDREN_MAX.  PM_EINVAL, PM_ENOMEM. */
 PM_API int pm_spawn(pm_task *task, pm_task_fn *fn, const void *arg, size_t len,
 	pm_task **child) PM_MUSTCHECK;
 
-/* Wait for all of them.  0, whatever became of them: pm_child_result() tells; or
- * PM_ECANCELLED when `task` was cancelled. */
+/* Wait for all of them.  0, whatever became of them: pm_child_result() tells;
+ * PM_ECANCELLED when `task` was cancelled; or PM_EINVAL: not all are its children. */
 PM_API int pm_gather(pm_task *task, pm_task *const *children, size_t ct) PM_MUSTCHECK;
 
 /* Wait for some of them: as pm_wait().  PM_ETIMEDOUT leaves them running. */
