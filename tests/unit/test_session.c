@@ -7,7 +7,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/engine.h"
 #include "worker/session.h"
+
+/* ------------------------------------------------------ in place of the engine */
+
+struct engine_jar {
+	int unused;
+};
+
+static unsigned jars; /* made and not freed */
+static bool no_jars;
+
+struct engine_jar *engine_jar_new(void)
+{
+	jars += !no_jars;
+	return no_jars ? NULL : calloc(1, sizeof(struct engine_jar));
+}
+
+void engine_jar_free(struct engine_jar *jar)
+{
+	jars -= jar != NULL;
+	free(jar);
+}
+
+/* ----------------------------------------------------------------------- tests */
 
 #define OPTIONS(...) (&(struct pm_session_options){__VA_ARGS__})
 
@@ -83,21 +107,38 @@ Test(session, no_options_are_the_defaults, .timeout = 10)
 	pm_session_free(NULL);
 }
 
-/* The sanitizers and valgrind see whether something is left. */
 Test(session, those_that_nobody_frees_go_at_the_end, .timeout = 10)
 {
 	pm_session *s[20] = {0};
 	session_fini();
 	for (int i = 0; i < 20; i++) {
-		cr_assert_eq(pm_session_new(&s[i],
-				     OPTIONS(.user = "u", .cookies = i % 2 == 0)),
+		cr_assert_eq(
+			pm_session_new(&s[i], OPTIONS(.user = "u", .cookies = true)),
 			0);
 	}
+	cr_assert_eq(jars, 20);
 	pm_session_free(s[0]);
 	pm_session_free(s[7]);
 	pm_session_free(s[19]);
+	cr_assert_eq(jars, 17);
 	session_fini();
+	cr_assert_eq(jars, 0);
 	session_fini();
 	cr_assert_eq(pm_session_new(&s[0], NULL), 0);
 	pm_session_free(s[0]);
+}
+
+/* The sanitizers and valgrind see whether something is left. */
+Test(session, one_without_a_jar_is_none, .timeout = 10)
+{
+	static const struct pm_header h = {"X-A", "v"};
+	pm_session *s = (pm_session *)1;
+	no_jars = true;
+	cr_assert_eq(pm_session_new(&s, OPTIONS(.base_url = "http://h", .headers = &h,
+						.header_ct = 1, .cookies = true)),
+		PM_ENOMEM);
+	cr_assert_eq(s, (pm_session *)1);
+	session_fini();
+	cr_assert_eq(pm_session_new(&s, OPTIONS(.user = "u")), 0);
+	pm_session_free(s);
 }
