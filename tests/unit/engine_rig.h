@@ -201,6 +201,7 @@ static const struct route to_there = {.path = "/to-there", .reply = there_reply}
 /* As a proxy, the server answers itself whatever it is asked for. */
 static const struct route tunnels[] = {
 	{.path = "tunnel.test:443", .reply = "HTTP/1.1 200 Go\r\n\r\n"},
+	{.path = "hang.test:443", .reply = ""},
 	{.path = "closed.test:443",
 		.reply = "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"},
 };
@@ -213,6 +214,7 @@ struct socks {
 	char login[64]; /* user:password */
 	char host[64];  /* "" : it sent an address */
 	char answer;    /* 0: yes; or why not */
+	bool silent;    /* no answer to anything */
 	unsigned requests;
 };
 
@@ -250,7 +252,7 @@ static inline const struct route *route_of(const char *head)
 			return &routes[i];
 		}
 	}
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(tunnels) / sizeof(tunnels[0]); i++) {
 		if (is_path(&tunnels[i], path, len)) {
 			return &tunnels[i];
 		}
@@ -420,6 +422,10 @@ static inline void on_socks(struct bufferevent *bev)
 	unsigned char message[600] = {0};
 	int n = evbuffer_remove(bufferevent_get_input(bev), message, sizeof(message));
 	cr_assert_geq(n, 3);
+	if (server.socks.silent) {
+		server.socks.requests++;
+		return;
+	}
 	switch (server.socks.stage) {
 	case SOCKS_GREETING:
 		socks_greet(bev, message, (size_t)n);

@@ -262,6 +262,31 @@ Test(engine_access, socks_may_refuse, .timeout = 60)
 		REQUEST(.proxy = proxy_url("socks5h://")), "http://no.test/ok");
 }
 
+Test(engine_access, a_handshake_that_does_not_end_leaves_nothing_in_the_loop,
+	.timeout = 60)
+{
+	struct outcome o = {0};
+	open_engine(1);
+	server.socks.silent = true;
+	expect_failure(REQUEST(.proxy = proxy_url("socks5h://"), .timeout_ms = 100),
+		"http://no.test/", PM_ETIMEDOUT);
+	expect_unwatched();
+	expect_failure(REQUEST(.proxy = proxy_url("http://"), .timeout_ms = 100),
+		"https://hang.test/", PM_ETIMEDOUT);
+	expect_unwatched();
+	server.socks.requests = 0;
+	start(&o, REQUEST(.proxy = proxy_url("socks5h://")), "http://no.test/");
+	wait_for(&server.socks.requests, 1);
+	engine_cancel(o.transfer);
+	expect_unwatched();
+	forget_seen();
+	start(&o, REQUEST(.proxy = proxy_url("http://")), "https://hang.test/");
+	wait_for(&server.seen_ct, 1);
+	engine_cancel(o.transfer);
+	expect_unwatched();
+	fetch_and_forget(NO_REQUEST, "/ok");
+}
+
 /* --------------------------------------------------------------------- cookies */
 
 static pm_session *session_with_cookies(void)

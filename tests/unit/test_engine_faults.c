@@ -102,6 +102,33 @@ Test(engine_faults, a_timeout_ends_a_fetch_and_is_not_kept, .timeout = 60)
 	fetch_and_forget(NO_REQUEST, "/later");
 }
 
+/* A queue of one connection that nobody accepts: what comes after those that
+ * fill it gets no answer. */
+Test(engine_faults, a_connection_has_a_timeout_of_its_own, .timeout = 60)
+{
+	char url[64];
+	int fillers[3];
+	struct sockaddr_in a = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	cr_assert_eq(listen(fd, 0), 0);
+	a.sin_port = htons((uint16_t)port_of(fd));
+	for (int i = 0; i < 3; i++) {
+		fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		connect(fillers[i], (struct sockaddr *)&a, sizeof(a));
+	}
+	open_engine(1);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", port_of(fd));
+	expect_error(REQUEST(.connect_timeout_ms = 50, .timeout_ms = 30000), url,
+		PM_ETIMEDOUT);
+	for (int i = 0; i < 3; i++) {
+		close(fillers[i]);
+	}
+	close(fd);
+	fetch_and_forget(REQUEST(.connect_timeout_ms = 1000), "/later");
+}
+
 /* A port that is taken but not listened on. */
 Test(engine_faults, a_refused_connection_is_a_connect_error, .timeout = 60)
 {

@@ -234,6 +234,16 @@ Test(origin, gives_topics_to_those_who_accept_json, .timeout = 60)
 	talk_close(&w);
 }
 
+Test(origin, sets_a_cookie, .timeout = 60)
+{
+	struct reply reply = get("/set-cookie/a=1%20;x=y");
+	cr_assert(head_has(&reply, "Set-Cookie: a=1%20;x=y; Path=/"), "%s",
+		reply.head.data);
+	reply_fini(&reply);
+	expect("/set-cookie", 404, NULL);
+	expect("/set-cookie/", 404, NULL);
+}
+
 /* --------------------------------------------------------------------- echo */
 
 static json_t *echoed(struct talk *w)
@@ -573,8 +583,8 @@ Test(origin, answers_a_thousand_delays_at_once, .timeout = 60)
 Test(origin, answers_head_without_a_body, .timeout = 60)
 {
 	static const char *const paths[] = {"/", "/size/100", "/size/9?chunked",
-		"/echo", "/headers/3", "/bigheader/9", "/drip/9/9", "/endless",
-		"/status/503", "/nosuch"};
+		"/echo", "/headers/3", "/bigheader/9", "/set-cookie/a=b", "/drip/9/9",
+		"/endless", "/status/503", "/nosuch"};
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		struct talk w;
 		struct reply reply;
