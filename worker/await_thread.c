@@ -36,20 +36,13 @@ static void stop_waiting(void *ctx)
 	w->over = w->over || thread_withdraw(&w->call);
 }
 
-static int park(struct wait *w)
-{
-	w->parked = true;
-	return task_park(w->task, stop_waiting, w);
-}
-
-/* A wait that no cancellation ends: a cancelled task could not wait otherwise. */
+/* It works on what belongs to the task, and cannot be stopped. */
 static void wait_out(struct wait *w)
 {
-	while (!w->over) {
-		w->task->cancelled = false;
-		(void)!park(w);
+	if (!w->over) {
+		w->parked = true;
+		task_stay(w->task, NULL, NULL);
 	}
-	w->task->cancelled = true;
 }
 
 static int fail_to_start(struct pm_task *task, int code)
@@ -73,7 +66,8 @@ int pm_await_thread(pm_task *task, pm_blocking_fn *fn, void *arg)
 	if (code) {
 		return fail_to_start(task, code);
 	}
-	int err = park(&w);
+	w.parked = true;
+	int err = task_park(task, stop_waiting, &w);
 	if (err) {
 		wait_out(&w);
 	}
