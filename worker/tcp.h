@@ -117,4 +117,8 @@ struct pm_tcp *tcp_new(struct pm_task *task, int fd, const struct tcp_address *p
 /* It is another task's now. */
 void tcp_give(struct pm_tcp *tcp, struct pm_task *task);
 
+/* --------------------------------------------------------------- tcp_listen.c */
+
+struct tcp_socket *tcp_listener_socket(struct pm_tcp_listener *listener);
+
 #endif

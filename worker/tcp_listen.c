@@ -30,6 +30,11 @@ void pm_tcp_listener_close(pm_tcp_listener *listener)
 	}
 }
 
+struct tcp_socket *tcp_listener_socket(struct pm_tcp_listener *listener)
+{
+	return &listener->socket;
+}
+
 uint16_t pm_tcp_port(const pm_tcp_listener *listener)
 {
 	return listener->port;
