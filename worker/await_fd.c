@@ -26,6 +26,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "worker/leak.h"
 #include "worker/runner.h"
 
 /* One wait, on the stack of its task. */
@@ -178,6 +179,7 @@ static int open_set(void)
 		return ENOMEM;
 	}
 	self.epoll = epoll;
+	leak_keep(epoll);
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "worker/leak.h"
 #include "worker/tcp.h"
 #include "worker/thread.h"
 
@@ -181,6 +182,7 @@ static void on_lookup(struct thread_call *call)
 	if (task) {
 		task_wake(task);
 	} else {
+		leak_stray(false);
 		lookup_free(l);
 	}
 }
@@ -192,6 +194,9 @@ static void stop_waiting(void *ctx)
 	if (l->task) {
 		l->task = NULL;
 		l->done = thread_withdraw(&l->call);
+		if (!l->done) {
+			leak_stray(true);
+		}
 	}
 }
 

@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "worker/leak.h"
 #include "worker/runner.h"
 
 static struct {
@@ -125,6 +126,7 @@ static int open_bell(void)
 		return ENOMEM;
 	}
 	self.bell = bell;
+	leak_keep(bell);
 	return 0;
 }
 
