@@ -161,9 +161,6 @@ void family_end(struct pm_task *task)
 {
 	struct family *family = task->family;
 	struct list_node *n;
-	if (!family) {
-		return;
-	}
 	cancel_all(family);
 	if (!list_empty(&family->live)) {
 		family->closing = true;

@@ -38,8 +38,8 @@ static inline struct pm_task *task_root(struct pm_task *task)
 	return task->child ? task->child->root : task;
 }
 
-/* The function of the task has returned: cancel its children, wait for their end,
- * free them.  On the task's stack. */
+/* The function of a task with a family has returned: cancel its children, wait for
+ * their end, free them.  On the task's stack. */
 void family_end(struct pm_task *task);
 
 /* A child has ended, its outcome is known.  It may be freed by this. */

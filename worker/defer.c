@@ -61,7 +61,7 @@ static void stop_work(void *ctx)
 int deferral_wait(struct pm_task *task, int error)
 {
 	struct deferral *d = task->deferral;
-	if (!d || error != PM_DEFERRED) {
+	if (error != PM_DEFERRED) {
 		return error;
 	}
 	if (task->cancelled) {

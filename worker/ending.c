@@ -52,10 +52,16 @@ static void tell(struct pm_task *task)
 
 void ending_run(struct pm_task *task, int error)
 {
-	error = deferral_wait(task, error);
+	if (task->deferral) {
+		error = deferral_wait(task, error);
+	}
 	task->ending = true;
-	deadline_stop(task);
-	family_end(task);
+	if (task->deadline) {
+		deadline_stop(task);
+	}
+	if (task->family) {
+		family_end(task);
+	}
 	leak_note(task);
 	conclude(task, error);
 	if (!task->child) {

@@ -183,18 +183,22 @@ void leak_note(const struct pm_task *task)
 	self.fetched = self.fetched || task->last_response;
 }
 
-void leak_end(struct pm_task *task)
+static void judge(struct pm_task *task)
 {
 	struct buf open = {0}, text = {0};
-	if (!self.on || self.sole != task || !can_blame()) {
-		return;
-	}
 	unsigned ct = look(&open) == 0 ? close_left(&open, &text) : 0;
 	if (ct) {
 		fail(task, ct, &text);
 	}
 	buf_fini(&open);
 	buf_fini(&text);
+}
+
+void leak_end(struct pm_task *task)
+{
+	if (self.on && self.sole == task && can_blame()) {
+		judge(task);
+	}
 }
 
 void leak_fini(void)

@@ -30,8 +30,8 @@ void deadline_stop(struct pm_task *task);
 
 /* --------------------------------------------------------------- defer.c */
 
-/* Its function has returned `error`: wait for pm_finish() if it said PM_DEFERRED.
- * Returns the error that counts. */
+/* The function of a task with a deferral has returned `error`: wait for pm_finish() if
+ * it said PM_DEFERRED. Returns the error that counts. */
 int deferral_wait(struct pm_task *task, int error);
 void deferral_free(struct pm_task *task);
 

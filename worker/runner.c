@@ -67,7 +67,9 @@ void runner_release(struct pm_task *task)
 {
 	fetch_task_end(task);
 	tcp_task_end(task);
-	deferral_free(task);
+	if (task->deferral) {
+		deferral_free(task);
+	}
 	buf_fini(&task->emits);
 }
 
