@@ -162,8 +162,8 @@ struct pm_failure;
 typedef int pm_init_fn(const void *arg, size_t len);
 typedef void pm_fini_fn(void);
 
-/* In the worker, once for each job that had begun and failed there, on the task's
- * stack, before the result is sent; for logs and counters.  It must not await. */
+/* In the worker, once for each job that began there and failed, on the task's stack,
+ * before the result is sent; for logs and counters.  It must not await. */
 typedef void pm_job_error_fn(pm_task *task, const struct pm_failure *failure);
 
 /* In the host: one line on what happens in the pool ("worker 3 (pid 4711) died by
@@ -244,7 +244,8 @@ struct pm_pool_options {
  *
  * check_descriptors looks for descriptors that a task left open, after each task
  * that ran alone in its worker, at the cost of some system calls for each: for
- * tests.  The job fails with PM_ELEAK, which names them; they are closed. */
+ * tests.  The job fails with PM_ELEAK, which names them; they are closed.  Sockets are
+ * not looked at in a worker that has fetched, as libcurl keeps some open. */
 PM_API void pm_pool_options_init(struct pm_pool_options *options);
 
 /* CPUs that this process may really use: scheduling affinity, and the quota of
@@ -356,7 +357,8 @@ struct pm_job {
 	const void *arg; /* bytes for the task; copied at once */
 	size_t len;
 	bool once;           /* must not run twice, see above */
-	unsigned timeout_ms; /* one attempt may run for; 0: the pool's */
+	unsigned timeout_ms; /* one attempt may run for; 0: the pool's.  Then it is
+				cancelled, so one that never waits runs on */
 	uint64_t tag;        /* the host's own, comes back in the result */
 };
 
@@ -640,13 +642,15 @@ PM_API uint64_t pm_task_queued_us(const pm_task *task);
  * for. */
 
 /* Start a child, which runs when this task waits.  The argument is copied.  *child
- * belongs to `task`, until the end of `task` or pm_child_free(); `child` may be NULL.
- * PM_ELIMIT: there are PM_CHILDREN_MAX.  PM_EINVAL, PM_ENOMEM. */
+ * belongs to `task`, until the end of `task` or pm_child_free(); NULL: nobody asks.  A
+ * child for whose stack there is no memory fails with PM_ENOMEM.  Errors: PM_ELIMIT
+ * (there are PM_CHILDREN_MAX), PM_ENOMEM, PM_EINVAL, PM_ESTATE (`task` has ended). */
 PM_API int pm_spawn(pm_task *task, pm_task_fn *fn, const void *arg, size_t len,
 	pm_task **child) PM_MUSTCHECK;
 
-/* Wait for all of them.  0, whatever became of them: pm_child_result() tells;
- * PM_ECANCELLED when `task` was cancelled; or PM_EINVAL: not all are its children. */
+/* Wait for all of them.  0, whatever became of them: pm_child_result() tells; or
+ * PM_ECANCELLED when `task` was cancelled; or PM_EINVAL: one is not a child of `task`.
+ */
 PM_API int pm_gather(pm_task *task, pm_task *const *children, size_t ct) PM_MUSTCHECK;
 
 /* Wait for some of them: as pm_wait().  PM_ETIMEDOUT leaves them running. */
@@ -654,7 +658,8 @@ PM_API int pm_wait_children(pm_task *task, pm_task *const *children, size_t ct,
 	enum pm_wait_for what, int timeout_ms, size_t *which) PM_MUSTCHECK;
 
 /* Wait for one; on time-out it is cancelled, and waited for.  Returns its error, with
- * its details in pm_task_failure(task), or PM_ETIMEDOUT or PM_ECANCELLED. */
+ * its details in pm_task_failure(task), or PM_ETIMEDOUT or PM_ECANCELLED; 0 also when
+ * it succeeded in spite of the cancellation. */
 PM_API int pm_await_child(pm_task *task, pm_task *child, int timeout_ms) PM_MUSTCHECK;
 
 /* How it ended: error, domain, code, message, bytes and len are set.  NULL while it
@@ -700,9 +705,10 @@ PM_API int pm_await_thread(pm_task *task, pm_blocking_fn *fn, void *arg) PM_MUST
 /* For libraries with callbacks of their own: `return pm_defer(task, on_cancel, ctx);`
  * ends the function but not the task, which ends with pm_finish(task, error), from any
  * callback of pm_worker_base(), after pm_return() or pm_fail() as usual.  The argument
- * lives until then.  on_cancel (or NULL) is called when the task is cancelled; it
- * stops the work and may call pm_finish().  Returns PM_DEFERRED; or PM_ENOMEM, and
- * then nothing may call pm_finish(). */
+ * lives until then, and so does its stack.  on_cancel is called once when the task is
+ * cancelled or its time is over; it stops the work and may call pm_finish().  Until
+ * somebody does, the task has not ended: with NULL, when the work is done.  Returns
+ * PM_DEFERRED; or PM_ENOMEM, and then nothing may call pm_finish(). */
 enum { PM_DEFERRED = 1 };
 PM_API int pm_defer(
 	pm_task *task, void (*on_cancel)(pm_task *task, void *ctx), void *ctx);
@@ -721,12 +727,12 @@ PM_API int pm_worker_fail(const char *fmt, ...) PM_PRINTF(1, 2);
 
 /* Add a job to the map that this task's job belongs to, for crawlers.  It is taken
  * when this task ends, with its result: a worker that dies before has added
- * nothing, so that nothing is added twice.  The new job's index is the next one of
- * the map, whose window it may exceed, up to PM_WINDOW_MAX jobs.  For maps of
- * streams only: a job of pm_map(), pm_apply() or pm_submit() that adds some fails
- * with PM_ESTATE.  In a child it adds to the job that the child belongs to.  0,
- * PM_ENOMEM, PM_ETOOBIG (with what was added before it exceeds max_bytes), or
- * PM_EINVAL. */
+ * nothing, so that nothing is added twice.  The new job's index is the next one of the
+ * map, whose window it may exceed, up to PM_WINDOW_MAX jobs.  For maps of streams
+ * only: a job of pm_map(), pm_apply() or pm_submit() that adds some fails with
+ * PM_ESTATE. In a child it adds to the job that the child belongs to.  0, PM_ENOMEM,
+ * PM_ETOOBIG (with what was added before, and some 30 bytes for each, it exceeds
+ * max_bytes), or PM_EINVAL. */
 PM_API int pm_emit(pm_task *task, pm_task_fn *fn, const struct pm_job *job);
 
 /* ------------------------------------------------------------------ failures */
