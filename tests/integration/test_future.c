@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Integration tests of futures: their states, their callbacks, their cancellation,
+ * waiting for several, and how much may be handed in.
+ */
+#include "tests/support/host_rig.h"
+
+enum { LIMIT = 60 }; /* seconds for each test */
+
+/* ------------------------------------------------------------------- states */
+
+Test(future, goes_from_queued_to_running_to_done, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(1, 1);
+	pm_future *a = submit(pool, DO_WAIT, 0, 0), *b = submit(pool, DO_WAIT, 1, 0);
+	cr_assert_eq(pm_future_state(a), PM_QUEUED);
+	cr_assert_null(pm_future_result(a), "a result before the end");
+	run_until_inside(pool, 1);
+	cr_assert_eq(pm_future_state(a), PM_RUNNING);
+	cr_assert_neq(pm_future_state(b), PM_RUNNING, "two tasks where one may run");
+	cr_assert_null(pm_future_result(a));
+	gate_open();
+	cr_assert_eq(pm_wait(&b, 1, PM_ALL, PM_FOREVER, NULL), 0);
+	cr_assert_eq(pm_future_state(a), PM_DONE);
+	cr_assert_eq(report_of(pm_future_result(a)).number, 0);
+	cr_assert_eq(report_of(pm_future_result(b)).number, 1);
+	cr_assert_eq(pm_future_result(b)->attempts, 1);
+	cr_assert_eq(pm_future_result(b)->worker, 0);
+	pm_future_free(&a);
+	pm_future_free(&b);
+	cr_assert_null(a);
+	pm_pool_close(&pool);
+}
+
+/* What a fast worker gets in advance is sent, and has not begun. */
+Test(future, is_sent_while_it_is_next_in_line, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(1, 1);
+	struct errands warm = errands_new(3000, DO_ECHO, 0);
+	cr_assert_eq(pm_map(pool, task_errand, warm.jobs, warm.ct, warm.results), 0);
+	pm_future *a = submit(pool, DO_WAIT, 0, 0), *b = submit(pool, DO_WAIT, 1, 0);
+	run_until_inside(pool, 1);
+	cr_assert_eq(pm_future_state(a), PM_RUNNING);
+	cr_assert_eq(
+		pm_future_state(b), PM_SENT, "%s", pm_state_name(pm_future_state(b)));
+	gate_open();
+	cr_assert_eq(end_of(&b), 0);
+	cr_assert_eq(end_of(&a), 0);
+	errands_free(&warm);
+	pm_pool_close(&pool);
+}
+
+Test(future, states_have_names, .timeout = LIMIT)
+{
+	cr_assert_str_eq(pm_state_name(PM_QUEUED), "queued");
+	cr_assert_str_eq(pm_state_name(PM_SENT), "sent");
+	cr_assert_str_eq(pm_state_name(PM_RUNNING), "running");
+	cr_assert_str_eq(pm_state_name(PM_DONE), "done");
+	cr_assert_str_eq(pm_state_name(99), "unknown");
+	cr_assert_str_eq(pm_state_name(-1), "unknown");
+}
+
+Test(future, tells_the_error_the_tag_and_the_message, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(1, 2);
+	struct errand e = {.number = 3, .what = DO_FAIL, .value = 77};
+	struct pm_job job = PM_JOB(e);
+	pm_future *f = NULL;
+	job.tag = UINT64_MAX;
+	cr_assert_eq(pm_submit(pool, task_errand, &job, &f), 0);
+	cr_assert_eq(pm_wait(&f, 1, PM_ALL, PM_FOREVER, NULL), 0);
+	const struct pm_result *r = pm_future_result(f);
+	cr_assert_eq(r->error, PM_EFAILED);
+	cr_assert_eq(r->domain, PM_DOMAIN_TASK);
+	cr_assert_eq(r->code, 77);
+	cr_assert_str_eq(r->message, "errand 3");
+	cr_assert_eq(r->tag, UINT64_MAX);
+	cr_assert_null(r->bytes);
+	pm_future_free(&f);
+	pm_pool_close(&pool);
+}
+
+Test(future, needs_a_pool_a_task_and_a_job, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(1, 1);
+	struct pm_job job = {0};
+	pm_future *f = NULL;
+	check_error(pm_submit(NULL, task_errand, &job, &f), PM_EINVAL, "no pool");
+	check_error(pm_submit(pool, NULL, &job, &f), PM_EINVAL, "no task");
+	check_error(pm_submit(pool, task_errand, NULL, &f), PM_EINVAL, "no job");
+	cr_assert_null(f, "an error has changed the out parameter");
+	pm_future_free(&f);
+	pm_future_free(NULL);
+	pm_pool_close(&pool);
+}
+
+/* ---------------------------------------------------------------- callbacks */
+
+/* What the callbacks write down: letters, in the order of the calls. */
+struct diary {
+	pm_pool *pool;
+	pm_future *future, *other;
+	char text[64];
+	size_t len;
+	int result;
+	struct diary *root;
+	char letter;
+};
+
+static void write_down(struct diary *d, char letter)
+{
+	cr_assert_lt(d->len, sizeof(d->text) - 1);
+	d->text[d->len++] = letter;
+}
+
+static void note(pm_future *f, void *ctx)
+{
+	struct diary *d = ctx;
+	cr_assert_eq(pm_future_state(f), PM_DONE);
+	cr_assert(pm_future_result(f));
+	write_down(d->root, d->letter);
+}
+
+static void step_all(pm_pool *pool)
+{
+	pm_future *f = submit(pool, DO_ECHO, 9, 0);
+	cr_assert_eq(end_of(&f), 0);
+	for (int i = 0; i < 3; i++) {
+		cr_assert_eq(pm_pool_step(pool), 0);
+	}
+}
+
+Test(future, calls_back_once_each_in_order, .timeout = LIMIT)
+{
+	struct diary d = {.pool = rig_pool(1, 1)}, abc[3];
+	pm_future *f = submit(d.pool, DO_ECHO, 0, 0);
+	for (int i = 0; i < 3; i++) {
+		abc[i] = (struct diary){.root = &d, .letter = (char)('a' + i)};
+		cr_assert_eq(pm_future_on_done(f, note, &abc[i]), 0);
+	}
+	cr_assert_eq(pm_future_on_done(f, note, &abc[0]), 0);
+	cr_assert_str_eq(d.text, "", "called before the loop ran");
+	cr_assert_eq(pm_wait(&f, 1, PM_ALL, PM_FOREVER, NULL), 0);
+	step_all(d.pool);
+	cr_assert_str_eq(d.text, "abca");
+	pm_future_free(&f);
+	pm_pool_close(&d.pool);
+	cr_assert_str_eq(d.text, "abca");
+}
+
+Test(future, calls_back_late_comers_from_the_loop, .timeout = LIMIT)
+{
+	struct diary d = {.pool = rig_pool(1, 1)}, x = {.root = &d, .letter = 'x'};
+	pm_future *f = submit(d.pool, DO_ECHO, 0, 0);
+	cr_assert_eq(pm_wait(&f, 1, PM_ALL, PM_FOREVER, NULL), 0);
+	step_all(d.pool);
+	cr_assert_eq(pm_future_on_done(f, note, &x), 0);
+	cr_assert_eq(pm_future_on_done(f, note, &x), 0);
+	cr_assert_str_eq(d.text, "", "called inside pm_future_on_done()");
+	step_all(d.pool);
+	cr_assert_str_eq(d.text, "xx");
+	pm_future_free(&f);
+	pm_pool_close(&d.pool);
+}
+
+Test(future, calls_back_after_its_owner_has_freed_it, .timeout = LIMIT)
+{
+	struct diary d = {.pool = rig_pool(1, 1)}, x = {.root = &d, .letter = 'x'};
+	pm_future *f = submit(d.pool, DO_WAIT, 0, 0);
+	cr_assert_eq(pm_future_on_done(f, note, &x), 0);
+	run_until_inside(d.pool, 1);
+	pm_future_free(&f);
+	gate_open();
+	step_all(d.pool); /* the same worker, one task at a time: it is done before */
+	cr_assert_str_eq(d.text, "x");
+	pm_pool_close(&d.pool);
+}
+
+/* b adds y, and lets the loop run inside: y still comes after c. */
+static void add_and_wait(pm_future *f, void *ctx)
+{
+	struct diary *d = ctx, *root = d->root;
+	note(f, ctx);
+	cr_assert_eq(pm_future_on_done(f, note, d + 2), 0);
+	pm_future *inner = submit(root->pool, DO_ECHO, 2, 0);
+	cr_assert_eq(end_of(&inner), 0);
+}
+
+Test(future, keeps_the_order_when_a_callback_adds_one_and_waits, .timeout = LIMIT)
+{
+	struct diary d = {.pool = rig_pool(1, 1)}, abc[4];
+	pm_future *f = submit(d.pool, DO_ECHO, 0, 0);
+	for (int i = 0; i < 4; i++) {
+		abc[i] = (struct diary){.root = &d, .letter = (char)('a' + i)};
+	}
+	cr_assert_eq(pm_future_on_done(f, note, &abc[0]), 0);
+	cr_assert_eq(pm_future_on_done(f, add_and_wait, &abc[1]), 0);
+	cr_assert_eq(pm_future_on_done(f, note, &abc[2]), 0);
+	cr_assert_eq(pm_wait(&f, 1, PM_ALL, PM_FOREVER, NULL), 0);
+	step_all(d.pool);
+	cr_assert_str_eq(d.text, "abcd");
+	pm_future_free(&f);
+	pm_pool_close(&d.pool);
+}
+
+static void free_both(pm_future *f, void *ctx)
+{
+	struct diary *d = ctx;
+	pm_future_free(&d->future);
+	pm_future_free(&d->other);
+	cr_assert_eq(pm_future_state(f), PM_DONE, "it is valid in its callback");
+	write_down(d, 'x');
+}
+
+Test(future, may_be_freed_in_its_callback, .timeout = LIMIT)
+{
+	struct diary d = {.pool = rig_pool(1, 1)};
+	d.future = submit(d.pool, DO_ECHO, 0, 0);
+	d.other = submit(d.pool, DO_ECHO, 1, 0);
+	cr_assert_eq(pm_future_on_done(d.future, free_both, &d), 0);
+	step_all(d.pool);
+	cr_assert_str_eq(d.text, "x");
+	cr_assert_null(d.future);
+	pm_pool_close(&d.pool);
+}
+
+/* The array of a wait must outlive it; the futures in it need not. */
+Test(future, may_be_freed_while_somebody_waits_for_it, .timeout = LIMIT)
+{
+	struct diary d = {.pool = rig_pool(1, 1)};
+	d.future = submit(d.pool, DO_ECHO, 0, 0);
+	d.other = submit(d.pool, DO_ECHO, 1, 0);
+	pm_future *last = submit(d.pool, DO_ECHO, 2, 0);
+	pm_future *all[] = {d.future, d.other, last};
+	cr_assert_eq(pm_future_on_done(d.future, free_both, &d), 0);
+	cr_assert_eq(pm_wait(all, 3, PM_ALL, 20000, NULL), 0);
+	cr_assert_str_eq(d.text, "x");
+	cr_assert_eq(pm_future_state(last), PM_DONE);
+	pm_future_free(&last);
+	pm_pool_close(&d.pool);
+}
+
+/* ------------------------------------------------------------------- cancel */
+
+Test(future, that_is_queued_is_cancelled_at_once, .timeout = LIMIT)
+{
+	struct diary d = {.pool = rig_pool(1, 1)}, x = {.root = &d, .letter = 'x'};
+	pm_future *a = submit(d.pool, DO_WAIT, 0, 0);
+	run_until_inside(d.pool, 1);
+	pm_future *b = submit(d.pool, DO_ECHO, 1, 0);
+	cr_assert_eq(pm_future_on_done(b, note, &x), 0);
+	cr_assert_eq(pm_future_cancel(b), 0);
+	cr_assert_eq(pm_future_state(b), PM_DONE, "a queued job ends now");
+	cr_assert_eq(pm_future_result(b)->error, PM_ECANCELLED);
+	cr_assert_eq(pm_future_result(b)->worker, -1);
+	cr_assert_eq(pm_future_result(b)->attempts, 0);
+	cr_assert_str_eq(d.text, "", "called inside pm_future_cancel()");
+	check_error(pm_future_cancel(b), PM_ESTATE, "cancelled again");
+	gate_open();
+	cr_assert_eq(end_of(&a), 0);
+	step_all(d.pool);
+	cr_assert_str_eq(d.text, "x");
+	cr_assert_eq(atomic_load(&board->runs[1]), 0, "it has run");
+	pm_future_free(&b);
+	pm_pool_close(&d.pool);
+}
+
+Test(future, that_runs_is_stopped, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(1, 2);
+	pm_future *f = submit(pool, DO_NAP, 0, 60000);
+	run_until_inside(pool, 1);
+	cr_assert_eq(pm_future_cancel(f), 0);
+	cr_assert_eq(pm_future_state(f), PM_RUNNING, "its worker has not said so");
+	cr_assert_eq(pm_future_cancel(f), 0, "not done yet: it can be said again");
+	uint64_t began = clock_now_ms();
+	cr_assert_eq(end_of(&f), PM_ECANCELLED);
+	cr_assert_lt(clock_now_ms() - began, 20000);
+	cr_assert(wait_for(board_is_quiet, NULL, 5000));
+	cr_assert_eq(rig_stats(pool).workers_lost, 0);
+	pm_pool_close(&pool);
+}
+
+Test(future, that_is_done_cannot_be_cancelled, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(1, 1);
+	pm_future *f = submit(pool, DO_ECHO, 0, 0);
+	cr_assert_eq(pm_wait(&f, 1, PM_ALL, PM_FOREVER, NULL), 0);
+	check_error(pm_future_cancel(f), PM_ESTATE, "done");
+	cr_assert_eq(report_of(pm_future_result(f)).number, 0);
+	pm_future_free(&f);
+	check_error(pm_future_cancel(NULL), PM_EINVAL, "NULL");
+	pm_pool_close(&pool);
+}
+
+static void cancel_other(pm_future *f, void *ctx)
+{
+	struct diary *d = ctx;
+	(void)f;
+	d->result = pm_future_cancel(d->other);
+}
+
+Test(future, is_cancelled_from_the_callback_of_another, .timeout = LIMIT)
+{
+	struct diary d = {.pool = rig_pool(1, 2)};
+	d.future = submit(d.pool, DO_WAIT, 0, 0);
+	d.other = submit(d.pool, DO_NAP, 1, 60000);
+	cr_assert_eq(pm_future_on_done(d.future, cancel_other, &d), 0);
+	run_until_inside(d.pool, 2);
+	gate_open();
+	cr_assert_eq(end_of(&d.other), PM_ECANCELLED);
+	cr_assert_eq(d.result, 0);
+	cr_assert_eq(end_of(&d.future), 0);
+	pm_pool_close(&d.pool);
+}
+
+/* Cancellations that race with the results: each job has exactly one end, the pool
+ * goes on, and no job of a later hour is hit. */
+Test(future, cancel_races_with_the_result, .timeout = LIMIT)
+{
+	enum { ROUNDS = 60, JOBS = 50 };
+	pm_pool *pool = rig_pool(2, 8);
+	size_t done = 0, cancelled = 0;
+	for (int round = 0; round < ROUNDS; round++) {
+		pm_future *f[JOBS];
+		for (uint32_t i = 0; i < JOBS; i++) {
+			f[i] = submit(pool, DO_NAP, i, i % 3);
+		}
+		for (int i = 0; i < round % 7; i++) {
+			cr_assert_eq(pm_pool_step(pool), 0);
+		}
+		for (int i = JOBS; i-- > 0;) {
+			int err = pm_future_cancel(f[i]);
+			cr_assert(err == 0 || err == PM_ESTATE);
+		}
+		for (int i = 0; i < JOBS; i++) {
+			int error = end_of(&f[i]);
+			cr_assert(error == 0 || error == PM_ECANCELLED, "%s",
+				pm_error_name(error));
+			done += error == 0;
+			cancelled += error != 0;
+		}
+		struct pm_result r;
+		struct errand e = {.what = DO_NAP, .value = 1};
+		cr_assert_eq(pm_apply(pool, task_errand, &e, sizeof(e), &r), 0);
+		cr_assert_eq(r.error, 0, "the next job was hit");
+		pm_results_clear(&r, 1);
+	}
+	cr_assert_eq(done + cancelled, ROUNDS * JOBS);
+	cr_assert_gt(cancelled, 0);
+	cr_assert_eq(rig_stats(pool).workers_lost, 0);
+	pm_pool_close(&pool);
+}
+
+/* --------------------------------------------------------------------- wait */
+
+Test(future, wait_for_all_any_and_the_first_error, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(1, 8);
+	size_t which = 99;
+	pm_future *f[] = {submit(pool, DO_WAIT, 0, 0), submit(pool, DO_WAIT, 1, 0),
+		submit(pool, DO_ECHO, 2, 0)};
+	cr_assert_eq(pm_wait(f, 3, PM_ANY, PM_FOREVER, &which), 0);
+	cr_assert_eq(which, 2);
+	check_error(pm_wait(f, 3, PM_ALL, 0, &which), PM_ETIMEDOUT, "a look");
+	check_error(pm_wait(f, 3, PM_ALL, 20, &which), PM_ETIMEDOUT, "20 ms");
+	check_error(pm_wait(f, 2, PM_ANY, 20, &which), PM_ETIMEDOUT, "any");
+	cr_assert_eq(which, 2, "a time-out has changed it");
+	pm_future *bad = submit(pool, DO_FAIL, 3, 1);
+	pm_future *with_bad[] = {f[0], bad, f[1], f[2]};
+	cr_assert_eq(pm_wait(with_bad, 4, PM_FIRST_ERROR, PM_FOREVER, &which), 0);
+	cr_assert_eq(which, 1);
+	gate_open();
+	cr_assert_eq(pm_wait(f, 3, PM_FIRST_ERROR, PM_FOREVER, &which), 0);
+	cr_assert_lt(which, 3);
+	cr_assert_eq(pm_wait(f, 3, PM_ALL, PM_FOREVER, NULL), 0);
+	for (int i = 0; i < 3; i++) {
+		cr_assert_eq(end_of(&f[i]), 0);
+	}
+	cr_assert_eq(end_of(&bad), PM_EFAILED);
+	pm_pool_close(&pool);
+}
+
+Test(future, wait_for_the_same_one_twice, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(1, 8);
+	size_t which = 99;
+	pm_future *f = submit(pool, DO_ECHO, 0, 0);
+	pm_future *twice[] = {f, f, f};
+	cr_assert_eq(pm_wait(twice, 3, PM_ALL, PM_FOREVER, &which), 0);
+	cr_assert_lt(which, 3);
+	cr_assert_eq(pm_wait(twice, 3, PM_ANY, 0, &which), 0);
+	cr_assert_eq(pm_wait(twice, 3, PM_FIRST_ERROR, 0, &which), 0);
+	pm_future_free(&f);
+	pm_pool_close(&pool);
+}
+
+Test(future, wait_for_none, .timeout = LIMIT)
+{
+	size_t which = 99;
+	cr_assert_eq(pm_wait(NULL, 0, PM_ALL, PM_FOREVER, &which), 0);
+	cr_assert_eq(which, 0);
+	which = 99;
+	cr_assert_eq(pm_wait(NULL, 0, PM_FIRST_ERROR, PM_FOREVER, &which), 0);
+	cr_assert_eq(which, 0);
+	check_error(pm_wait(NULL, 0, PM_ANY, 0, &which), PM_EINVAL, "any of none");
+	check_error(pm_wait(NULL, 1, PM_ALL, 0, &which), PM_EINVAL, "no array");
+	pm_future *null = NULL;
+	check_error(pm_wait(&null, 1, PM_ALL, 0, &which), PM_EINVAL, "NULL in it");
+	check_error(pm_wait(NULL, 0, (enum pm_wait_for)3, 0, &which), PM_EINVAL, "3");
+}
+
+Test(future, wait_for_two_pools_is_refused, .timeout = LIMIT)
+{
+	pm_pool *a = rig_pool(1, 1), *b = rig_pool(1, 1);
+	pm_future *f[] = {submit(a, DO_ECHO, 0, 0), submit(b, DO_ECHO, 1, 0)};
+	check_error(pm_wait(f, 2, PM_ALL, PM_FOREVER, NULL), PM_EINVAL, "two pools");
+	cr_assert_eq(end_of(&f[0]), 0);
+	cr_assert_eq(end_of(&f[1]), 0);
+	pm_pool_close(&a);
+	pm_pool_close(&b);
+}
+
+/* ----------------------------------------------------------------- how much */
+
+Test(future, queue_max_bounds_what_is_open, .timeout = LIMIT)
+{
+	struct pm_pool_options o = rig_options(1, 2);
+	o.queue_max = 5;
+	pm_pool *pool = rig_open(&o);
+	pm_future *f[6] = {0};
+	struct errand e = {.what = DO_WAIT};
+	struct pm_job job = PM_JOB(e);
+	cr_assert_eq(pm_pool_wait_room(pool, 0), 0);
+	for (int i = 0; i < 5; i++) {
+		cr_assert_eq(pm_submit(pool, task_errand, &job, &f[i]), 0);
+	}
+	check_error(pm_submit(pool, task_errand, &job, &f[5]), PM_EFULL, "the 6th");
+	check_error(pm_submit(pool, task_errand, &job, NULL), PM_EFULL, "the 7th");
+	cr_assert_null(f[5]);
+	check_error(pm_pool_wait_room(pool, 0), PM_ETIMEDOUT, "a look");
+	check_error(pm_pool_wait_room(pool, 30), PM_ETIMEDOUT, "30 ms");
+	struct batch b = batch_new(20); /* maps have bounds of their own */
+	cr_assert_eq(pm_future_cancel(f[4]), 0);
+	cr_assert_eq(pm_pool_wait_room(pool, 0), 0);
+	gate_open();
+	batch_map(pool, task_echo, &b);
+	batch_check(&b);
+	cr_assert_eq(pm_submit(pool, task_errand, &job, &f[5]), 0);
+	for (int i = 0; i < 6; i++) {
+		cr_assert_eq(end_of(&f[i]), i == 4 ? PM_ECANCELLED : 0);
+	}
+	batch_free(&b);
+	pm_pool_close(&pool);
+}
+
+Test(future, is_not_needed_for_a_job_to_run, .timeout = LIMIT)
+{
+	enum { JOBS = 500 };
+	pm_pool *pool = rig_pool(2, 16);
+	for (uint32_t i = 0; i < JOBS; i++) {
+		struct errand e = {.number = i, .what = i % 5 ? DO_ECHO : DO_FAIL};
+		struct pm_job job = PM_JOB(e);
+		cr_assert_eq(pm_submit(pool, task_errand, &job, NULL), 0);
+	}
+	pm_pool_close(&pool);
+	for (uint32_t i = 0; i < JOBS; i++) {
+		cr_assert_eq(atomic_load(&board->runs[i]), 1, "job %u", i);
+	}
+}
+
+Test(future, stays_readable_after_its_pool, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(1, 4);
+	pm_future *good = submit(pool, DO_ECHO, 1, 0);
+	pm_future *bad = submit(pool, DO_FAIL, 2, 7);
+	pm_future *cut = submit(pool, DO_NAP, 3, 60000);
+	pm_future *both[] = {good, bad};
+	cr_assert_eq(pm_wait(both, 2, PM_ALL, PM_FOREVER, NULL), 0);
+	pm_pool_terminate(&pool);
+	cr_assert_null(pool);
+	cr_assert_eq(report_of(pm_future_result(good)).number, 1);
+	cr_assert_eq(pm_future_result(bad)->code, 7);
+	cr_assert_eq(pm_future_result(cut)->error, PM_ECANCELLED);
+	cr_assert_eq(pm_future_state(cut), PM_DONE);
+	check_error(pm_future_cancel(cut), PM_ESTATE, "done");
+	pm_future *all[] = {good, bad, cut};
+	cr_assert_eq(pm_wait(all, 3, PM_ALL, PM_FOREVER, NULL), 0);
+	cr_assert_lt(pm_future_on_done(good, note, NULL), 0, "no loop will call it");
+	pm_future_free(&good);
+	pm_future_free(&bad);
+	pm_future_free(&cut);
+}
+
+static void count_done(pm_future *f, void *ctx)
+{
+	cr_assert_eq(pm_future_result(f)->error, 0);
+	++*(size_t *)ctx;
+}
+
+Test(future, ten_thousand_of_them, .timeout = LIMIT)
+{
+	enum { JOBS = 10000 };
+	static pm_future *f[JOBS];
+	size_t called = 0, which = 0;
+	pm_pool *pool = rig_pool(2, 64);
+	for (uint32_t i = 0; i < JOBS; i++) {
+		f[i] = submit(pool, DO_ECHO, i, 0);
+		cr_assert_eq(pm_future_on_done(f[i], count_done, &called), 0);
+	}
+	cr_assert_eq(pm_wait(f, JOBS, PM_ANY, PM_FOREVER, &which), 0);
+	cr_assert_eq(pm_future_state(f[which]), PM_DONE);
+	cr_assert_eq(pm_wait(f, JOBS, PM_FIRST_ERROR, PM_FOREVER, NULL), 0);
+	cr_assert_eq(pm_wait(f, JOBS, PM_ALL, PM_FOREVER, NULL), 0);
+	for (uint32_t i = 0; i < JOBS; i++) {
+		cr_assert_eq(report_of(pm_future_result(f[i])).number, i);
+		pm_future_free(&f[i]);
+	}
+	pm_pool_close(&pool);
+	cr_assert_eq(called, JOBS);
+}
+
+/* Fifteen jobs for each worker, none of which ends: no more processes for that. */
+Test(future, waiting_jobs_make_no_processes, .timeout = LIMIT)
+{
+	enum { WORKERS = 3, JOBS = 15 * WORKERS };
+	pm_pool *pool = rig_pool(WORKERS, WORKERS);
+	pm_future *f[JOBS];
+	for (uint32_t i = 0; i < JOBS; i++) {
+		f[i] = submit(pool, DO_WAIT, i, 0);
+	}
+	run_until_inside(pool, WORKERS);
+	cr_assert_eq(rig_workers(NULL, 0), WORKERS);
+	gate_open();
+	cr_assert_eq(pm_wait(f, JOBS, PM_ALL, PM_FOREVER, NULL), 0);
+	cr_assert_eq(rig_workers(NULL, 0), WORKERS);
+	cr_assert_eq(atomic_load(&board->most), WORKERS);
+	for (int i = 0; i < JOBS; i++) {
+		pm_future_free(&f[i]);
+	}
+	pm_pool_close(&pool);
+}
