@@ -648,9 +648,8 @@ PM_API uint64_t pm_task_queued_us(const pm_task *task);
 PM_API int pm_spawn(pm_task *task, pm_task_fn *fn, const void *arg, size_t len,
 	pm_task **child) PM_MUSTCHECK;
 
-/* Wait for all of them.  0, whatever became of them: pm_child_result() tells; or
- * PM_ECANCELLED when `task` was cancelled; or PM_EINVAL: one is not a child of `task`.
- */
+/* Wait for all of them.  0, whatever became of them: pm_child_result() tells;
+ * PM_ECANCELLED when `task` was cancelled; or PM_EINVAL: one is not its child. */
 PM_API int pm_gather(pm_task *task, pm_task *const *children, size_t ct) PM_MUSTCHECK;
 
 /* Wait for some of them: as pm_wait().  PM_ETIMEDOUT leaves them running. */
@@ -730,7 +729,7 @@ PM_API int pm_worker_fail(const char *fmt, ...) PM_PRINTF(1, 2);
  * nothing, so that nothing is added twice.  The new job's index is the next one of the
  * map, whose window it may exceed, up to PM_WINDOW_MAX jobs.  For maps of streams
  * only: a job of pm_map(), pm_apply() or pm_submit() that adds some fails with
- * PM_ESTATE. In a child it adds to the job that the child belongs to.  0, PM_ENOMEM,
+ * PM_ESTATE.  In a child it adds to the job that the child belongs to.  0, PM_ENOMEM,
  * PM_ETOOBIG (with what was added before, and some 30 bytes for each, it exceeds
  * max_bytes), or PM_EINVAL. */
 PM_API int pm_emit(pm_task *task, pm_task_fn *fn, const struct pm_job *job);
