@@ -704,10 +704,11 @@ PM_API int pm_await_thread(pm_task *task, pm_blocking_fn *fn, void *arg) PM_MUST
 /* For libraries with callbacks of their own: `return pm_defer(task, on_cancel, ctx);`
  * ends the function but not the task, which ends with pm_finish(task, error), from any
  * callback of pm_worker_base(), after pm_return() or pm_fail() as usual.  The argument
- * lives until then, and so does its stack.  on_cancel is called once when the task is
- * cancelled or its time is over; it stops the work and may call pm_finish().  Until
- * somebody does, the task has not ended: with NULL, when the work is done.  Returns
- * PM_DEFERRED; or PM_ENOMEM, and then nothing may call pm_finish(). */
+ * lives until then; the function's variables are gone, though its stack is kept.
+ * on_cancel is called once when the task is cancelled or its time is over; it stops the
+ * work and may call pm_finish().  Until somebody does, the task has not ended: with
+ * NULL, when the work is done.  Returns PM_DEFERRED; or PM_ENOMEM, and then nothing may
+ * call pm_finish(). */
 enum { PM_DEFERRED = 1 };
 PM_API int pm_defer(
 	pm_task *task, void (*on_cancel)(pm_task *task, void *ctx), void *ctx);
