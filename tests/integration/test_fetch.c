@@ -310,6 +310,54 @@ Test(fetch, has_sessions_that_are_older_than_the_worker, .timeout = 60)
 	run_alone(task_use_early_session, 3);
 }
 
+/* In the initializer, before the worker's first job, and freed in the finalizer. */
+static int init_session(const void *arg, size_t len)
+{
+	pm_session *session;
+	struct pm_session_options options = {.base_url = arg, .user = "jo"};
+	(void)len;
+	int err = pm_session_new(&session, &options);
+	if (err) {
+		return pm_worker_fail("%s", pm_last_error());
+	}
+	pm_worker_set_data(session);
+	return 0;
+}
+
+static void fini_session(void)
+{
+	pm_session_free(pm_worker_data());
+}
+
+static int task_use_session_of_worker(pm_task *task, const void *path, size_t len)
+{
+	struct pm_response *r;
+	struct pm_request request = {.url = path, .session = pm_worker_data()};
+	(void)len;
+	WANT(pm_await_fetch(task, &request, &r) == 0);
+	WANT(says(r, "\"authorization\":\"Basic am86\""));
+	return 0;
+}
+
+Test(fetch, has_a_session_from_the_initializer, .timeout = 60)
+{
+	struct origin *o = origin_start();
+	struct pm_pool_options options = rig_options(2, 8);
+	const char *url = origin_url(o, "%s", "");
+	options.init = init_session;
+	options.fini = fini_session;
+	options.init_arg = url;
+	options.init_len = strlen(url) + 1;
+	pm_pool *pool = rig_open(&options);
+	const char *paths[100];
+	for (unsigned i = 0; i < 100; i++) {
+		paths[i] = "/echo";
+	}
+	map_urls(pool, task_use_session_of_worker, paths, 100);
+	pm_pool_close(&pool);
+	origin_stop(o);
+}
+
 /* Made by the first task, and left for the end of the worker. */
 static int task_share_session(pm_task *task, const void *origin, size_t len)
 {
@@ -445,6 +493,71 @@ static int task_stop_stream(pm_task *task, const void *origin, size_t len)
 Test(fetch, ends_when_the_reader_has_enough, .timeout = 60)
 {
 	run_alone(task_stop_stream, 2);
+}
+
+/* The first part of one child's body cancels the other children. */
+struct race {
+	pm_task **runners;
+	unsigned me;
+};
+
+enum { RUNNERS = 4 };
+
+static int read_and_win(void *ctx, const void *bytes, size_t len)
+{
+	struct race *race = ctx;
+	(void)bytes;
+	(void)len;
+	for (unsigned i = 0; i < RUNNERS; i++) {
+		if (i != race->me) {
+			pm_child_cancel(race->runners[i]);
+		}
+	}
+	return 0;
+}
+
+static const char *race_url;
+
+static int task_run_race(pm_task *task, const void *arg, size_t len)
+{
+	struct race race;
+	struct pm_response *r;
+	memcpy(&race, arg, sizeof(race));
+	struct pm_request request = {
+		.url = race_url, .on_body = read_and_win, .on_body_ctx = &race};
+	int err = pm_await_fetch(task, &request, &r);
+	return err ? err : pm_return(task, &r->status, len ? sizeof(r->status) : 0);
+}
+
+static int task_hold_race(pm_task *task, const void *origin, size_t len)
+{
+	pm_task *runners[RUNNERS];
+	char url[512];
+	unsigned won = 0, cancelled = 0;
+	(void)len;
+	snprintf(url, sizeof(url), "%s/size/300000", (const char *)origin);
+	race_url = url;
+	for (unsigned i = 0; i < RUNNERS; i++) {
+		struct race race = {runners, i};
+		WANT(pm_spawn(task, task_run_race, &race, sizeof(race), &runners[i]) ==
+			0);
+	}
+	WANT(pm_gather(task, runners, RUNNERS) == 0);
+	for (unsigned i = 0; i < RUNNERS; i++) {
+		const struct pm_result *r = pm_child_result(runners[i]);
+		won += r->error == 0;
+		cancelled += r->error == PM_ECANCELLED;
+	}
+	WANT(won == 1);
+	WANT(cancelled == RUNNERS - 1);
+	struct pm_response *r;
+	WANT(pm_await_get(task, at(origin, "/"), &r) == 0);
+	return 0;
+}
+
+Test(fetch, has_readers_that_cancel_other_fetches, .timeout = 60)
+{
+	run_alone(task_hold_race, 20);
 }
 
 static int task_stream_for_ever(pm_task *task, const void *url, size_t len)
