@@ -33,9 +33,12 @@ static const struct {
 	{PM_ELIMIT, "limit"},
 	{PM_EWORKERS, "workers_failed"},
 	{PM_EINTERNAL, "internal"},
+	{PM_EFULL, "full"},
+	{PM_ECLOSED, "closed"},
 	{PM_EWORKERLOST, "worker_lost"},
 	{PM_ECANCELLED, "cancelled"},
 	{PM_EFAILED, "failed"},
+	{PM_ELEAK, "descriptor_leak"},
 	{PM_EBADURL, "bad_url"},
 	{PM_ESCHEME, "scheme"},
 	{PM_EDNS, "dns"},
@@ -78,7 +81,7 @@ Test(error, has_a_sentence_of_its_own_for_every_error, .timeout = 10)
 Test(error, calls_any_other_number_unknown, .timeout = 10)
 {
 	static const int none[] = {
-		1, 2, -11, -19, -23, -39, -54, -1000, INT_MIN, INT_MAX};
+		1, 2, -13, -19, -24, -39, -54, -1000, INT_MIN, INT_MAX};
 	for (size_t i = 0; i < LENGTH(none); i++) {
 		cr_assert_str_eq(pm_error_name(none[i]), "unknown", "%d", none[i]);
 		cr_assert_str_not_empty(pm_error_text(none[i]), "%d", none[i]);

@@ -45,7 +45,7 @@ static struct {
 	size_t len;
 	uint8_t first, last; /* 0 when it is empty */
 	uint64_t sum;
-} got[256];
+} got[PROTO_BATCH_RECORDS + 1];
 static size_t got_ct;
 static enum inbox_verdict answer = INBOX_TAKEN; /* of the callback */
 
