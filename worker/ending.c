@@ -13,6 +13,7 @@
 #include "worker/hooks.h"
 #include "worker/leak.h"
 #include "worker/life.h"
+#include "worker/tcp_owned.h"
 
 /* Not by a whole struct: the message is long, and mostly unused. */
 static void clear_failure(struct pm_task *task)
@@ -61,6 +62,9 @@ void ending_run(struct pm_task *task, int error)
 	}
 	if (task->family) {
 		family_end(task);
+	}
+	if (task->tcp) {
+		tcp_task_end(task);
 	}
 	leak_note(task);
 	conclude(task, error);
