@@ -26,6 +26,7 @@ static int run_initializer(const struct boot *boot, struct blackbox *blackbox)
 
 int hooks_init(const struct boot *boot, struct blackbox *blackbox)
 {
+	self.words[0] = '\0';
 	int err = run_initializer(boot, blackbox);
 	if (err < 0) {
 		snprintf(blackbox->words, sizeof blackbox->words, "%s",

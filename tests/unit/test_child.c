@@ -15,14 +15,22 @@
 TestSuite(child, .init = rig_open, .fini = rig_close);
 
 static bool no_stacks; /* there is no memory for another one */
+static int stack_ct;   /* that there are */
 
-/* In place of libc's. */
+/* In place of libc's, which others go on to use. */
 void *mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
 {
 	if (no_stacks && flags & MAP_STACK) {
 		return MAP_FAILED;
 	}
+	stack_ct += flags & MAP_STACK ? 1 : 0;
 	return (void *)syscall(SYS_mmap, at, len, prot, flags, fd, offset);
+}
+
+int munmap(void *at, size_t len)
+{
+	stack_ct -= len > RIG_STACK_BYTES && len <= RIG_STACK_BYTES + 256 * 1024;
+	return (int)syscall(SYS_munmap, at, len);
 }
 
 /* ------------------------------------------------------------ children to have */
@@ -390,6 +398,25 @@ Test(child, may_have_ten_thousand_brothers, .timeout = 120)
 {
 	rig_expect(rig_run(gather_ten_thousand, "1"), 0, "");
 	cr_assert_eq(over_ct, 10000);
+}
+
+static int gather_again(pm_task *task, const void *arg, size_t len)
+{
+	int err = gather_ten_thousand(task, arg, len);
+	for (int i = 0; i < 300 && !err; i++) {
+		err = pm_sleep(task, 0);
+	}
+	return err;
+}
+
+Test(child, gives_its_stack_back, .timeout = 120)
+{
+	rig_expect(rig_run(gather_ten_thousand, "50"), 0, "");
+	cr_assert_geq(stack_ct, 9000, "%d", stack_ct);
+	int most = stack_ct;
+	rig_expect(rig_run(gather_again, "50"), 0, "");
+	cr_assert_lt(stack_ct, most / 10, "%d of %d", stack_ct, most);
+	cr_assert_gt(stack_ct, 200, "some are kept");
 }
 
 static int leave_ten_thousand(pm_task *task, const void *arg, size_t len)

@@ -665,6 +665,88 @@ Test(runner, cancels_nothing_that_is_not_there, .timeout = 10)
 	cr_assert_eq(ended_ct, 0);
 }
 
+Test(runner, cancels_many_at_once, .timeout = 10)
+{
+	uint64_t ids[] = {7, 99, 3, 1, 3, 5, UINT64_MAX, 7, 8};
+	begin_runner(4);
+	for (uint64_t i = 0; i < 10; i++) {
+		queue(i, wait_once, "x");
+	}
+	(void)runner_turn(true); /* 0 to 3 wait */
+	wake(1);
+	runner_cancel_all(ids, sizeof ids / sizeof *ids);
+	cr_assert_eq(ended_ct, 3, "the queued ones");
+	expect_end(0, 5, PM_ECANCELLED, NULL);
+	expect_end(1, 7, PM_ECANCELLED, NULL);
+	expect_end(2, 8, PM_ECANCELLED, NULL);
+	cr_assert_eq(cancel_ct[3], 1);
+	cr_assert_eq(cancel_ct[1], 0, "its wait is over");
+	(void)runner_turn(true);
+	expect_end(3, 1, 0, "x");
+	expect_end(4, 3, PM_ECANCELLED, NULL);
+	uint64_t rest[] = {0, 2, 4, 6, 9};
+	runner_cancel_all(rest, 0);
+	cr_assert_eq(ended_ct, 5);
+	runner_cancel_all(rest, 1);
+	runner_cancel_all(rest + 1, 4);
+	(void)runner_turn(true);
+	cr_assert_eq(ended_ct, 10);
+	cr_assert_eq(runner_held_ct(), 0);
+}
+
+static unsigned stay_cancel_ct;
+
+static void note_cancel(void *ctx)
+{
+	cr_assert_not_null(ctx);
+	stay_cancel_ct++;
+}
+
+static int stay(pm_task *task, const void *arg, size_t len)
+{
+	(void)arg;
+	(void)len;
+	waiting[task->id] = task;
+	task_stay(task, note_cancel, task);
+	return park(task);
+}
+
+Test(runner, lets_a_task_stay_though_it_is_cancelled, .timeout = 10)
+{
+	begin_runner(1);
+	queue(1, stay, "");
+	(void)runner_turn(true);
+	cr_assert(runner_cancel(1));
+	cr_assert(runner_cancel(1));
+	cr_assert_eq(stay_cancel_ct, 1, "it is told once");
+	cr_assert_not(runner_turn(true), "and stays");
+	cr_assert_eq(ended_ct, 0);
+	wake(1);
+	(void)runner_turn(true);
+	cr_assert_eq(cancel_ct[1], 1, "its next wait is none");
+	expect_end(0, 1, PM_ECANCELLED, NULL);
+}
+
+static int stay_as_it_is_cancelled(pm_task *task, const void *arg, size_t len)
+{
+	(void)park(task);
+	return stay(task, arg, len);
+}
+
+Test(runner, lets_a_cancelled_task_stay, .timeout = 10)
+{
+	begin_runner(1);
+	queue(1, stay_as_it_is_cancelled, "");
+	(void)runner_turn(true);
+	cr_assert(runner_cancel(1));
+	(void)runner_turn(true);
+	cr_assert_eq(ended_ct, 0);
+	cr_assert_eq(stay_cancel_ct, 0, "it knows that already");
+	wake(1);
+	(void)runner_turn(true);
+	expect_end(0, 1, PM_ECANCELLED, NULL);
+}
+
 /* ------------------------------------------------------------ failures */
 
 static int return_number(pm_task *task, const void *arg, size_t len)
