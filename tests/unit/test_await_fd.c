@@ -3,7 +3,7 @@
  * Unit tests of worker/await_fd: waits for descriptors, in tasks that run on the real
  * runner and a base with the flags of the worker's.
  */
-#include "tests/unit/worker_rig.h"
+#include "tests/unit/io_rig.h"
 
 #include <limits.h>
 #include <poll.h>
@@ -17,7 +17,7 @@ struct wait {
 	int *got;
 };
 
-TestSuite(await_fd, .init = rig_open, .fini = rig_close);
+TestSuite(await_fd, .init = io_open, .fini = io_close);
 
 static int await(pm_task *task, const void *arg, size_t len)
 {
@@ -65,7 +65,7 @@ static void expect_quiet(void)
 {
 	struct pollfd set = {.fd = await_fd_descriptor(), .events = POLLIN};
 	cr_assert_geq(set.fd, 0);
-	cr_assert_eq(event_base_loop(base, EVLOOP_NONBLOCK), 0);
+	cr_assert_eq(event_base_loop(rig_base, EVLOOP_NONBLOCK), 0);
 	cr_assert_eq(poll(&set, 1, 0), 0, "a descriptor is ready that nobody awaits");
 }
 
@@ -283,7 +283,8 @@ Test(await_fd, stops_when_it_is_cancelled, .timeout = 10)
 		(void)runner_turn(true);
 		cr_assert_eq(ended_ct, 1);
 		cr_assert_eq(got, PM_ECANCELLED);
-		cr_assert_eq(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 1,
+		cr_assert_eq(
+			event_base_get_num_events(rig_base, EVENT_BASE_COUNT_ADDED), 1,
 			"a timer is left");
 	}
 	put(pair[1], "x");

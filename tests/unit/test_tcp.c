@@ -5,7 +5,7 @@
  *
  * Names are answered by the test: see getaddrinfo() below.
  */
-#include "tests/unit/worker_rig.h"
+#include "tests/unit/io_rig.h"
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -97,12 +97,12 @@ static void open_net(void)
 {
 	descriptors_before = count_descriptors();
 	cr_assert_eq(pipe(slow), 0);
-	rig_open();
+	io_open();
 }
 
 static void close_net(void)
 {
-	rig_close();
+	io_close();
 	close(slow[0]);
 	close(slow[1]);
 	cr_assert_eq(count_descriptors(), descriptors_before, "some were left open");
@@ -470,7 +470,8 @@ Test(tcp, forgets_a_name_when_it_is_cancelled, .timeout = 20)
 		(void)runner_turn(true);
 		cr_assert_eq(ended_ct, 1);
 		cr_assert_eq(ended[0].failure.error, PM_ECANCELLED);
-		cr_assert_eq(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 1,
+		cr_assert_eq(
+			event_base_get_num_events(rig_base, EVENT_BASE_COUNT_ADDED), 1,
 			"a timer is left");
 	}
 	release_lookups(2);

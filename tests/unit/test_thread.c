@@ -3,7 +3,7 @@
  * Unit tests of worker/thread and worker/await_thread: blocking functions, in tasks
  * that run on the real runner.
  */
-#include "tests/unit/worker_rig.h"
+#include "tests/unit/io_rig.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -19,14 +19,14 @@ static struct gate gate;
 
 static void open_gate(void)
 {
-	rig_open();
+	io_open();
 	cr_assert_eq(pipe(gate.enter), 0);
 	cr_assert_eq(pipe(gate.leave), 0);
 }
 
 static void close_gate(void)
 {
-	rig_close();
+	io_close();
 	for (int i = 0; i < 2; i++) {
 		close(gate.enter[i]);
 		close(gate.leave[i]);

@@ -1,86 +1,37 @@
 /* SPDX-License-Identifier: MIT
  *
- * A worker for unit tests of what tasks wait for: the real runner on a base like
- * that of the real worker, and no pool.
+ * io_rig - task_rig for tests of what tasks wait for: a base with the flags of the
+ * real worker's, and looks at what is left of a wait.  A test file includes it once.
  */
-#ifndef TESTS_UNIT_WORKER_RIG_H
-#define TESTS_UNIT_WORKER_RIG_H
+#ifndef TESTS_UNIT_IO_RIG_H
+#define TESTS_UNIT_IO_RIG_H
 
-#include <criterion/criterion.h>
 #include <dirent.h>
-#include <event2/event.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "common/clock.h"
+#include "tests/unit/task_rig.h"
 #include "worker/await_fd.h"
-#include "worker/fetch.h"
-#include "worker/runner.h"
 #include "worker/thread.h"
 
-enum { RIG_STACK_BYTES = 128 * 1024, RIG_TASKS_MAX = 1000 };
-
-static struct event_base *base;
-
-struct event_base *worker_base(void)
-{
-	return base;
-}
-
-unsigned worker_slot(void)
-{
-	return 0;
-}
-
-unsigned worker_concurrency(void)
-{
-	return RIG_TASKS_MAX;
-}
-
-size_t worker_max_bytes(void)
-{
-	return 1000;
-}
-
-void fetch_task_end(struct pm_task *task)
-{
-	(void)task;
-}
-
-/* Ended tasks, in the order of their end. */
-static struct {
-	uint64_t id;
-	struct pm_failure failure;
-} ended[RIG_TASKS_MAX];
-static size_t ended_ct;
-
-static void note_end(struct pm_task *task)
-{
-	cr_assert_lt(ended_ct, RIG_TASKS_MAX);
-	ended[ended_ct].id = task->id;
-	ended[ended_ct].failure = task->failure;
-	ended_ct++;
-}
-
-static void rig_open(void)
+static void io_open(void)
 {
 	struct event_config *config = event_config_new();
 	event_config_set_flag(
 		config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
-	base = event_base_new_with_config(config);
+	rig_base = event_base_new_with_config(config);
 	event_config_free(config);
-	cr_assert_not_null(base);
-	runner_init(RIG_TASKS_MAX, RIG_STACK_BYTES, note_end);
+	cr_assert_not_null(rig_base);
+	runner_init(RIG_ENDED_MAX, (size_t)2 * RIG_STACK_BYTES, rig_note_end);
 }
 
-static void rig_close(void)
+static void io_close(void)
 {
 	thread_fini();
 	await_fd_fini();
-	runner_fini();
-	event_base_free(base);
+	rig_close();
 }
 
 static inline void queue(uint64_t id, pm_task_fn *fn, const void *arg, size_t len)
@@ -99,7 +50,8 @@ static inline void queue(uint64_t id, pm_task_fn *fn, const void *arg, size_t le
 static inline void turn_loop(bool wait)
 {
 	bool block = wait && !runner_has_work(true);
-	cr_assert_geq(event_base_loop(base, block ? EVLOOP_ONCE : EVLOOP_NONBLOCK), 0);
+	cr_assert_geq(
+		event_base_loop(rig_base, block ? EVLOOP_ONCE : EVLOOP_NONBLOCK), 0);
 }
 
 /* One turn of the tasks, and of the loop. */
