@@ -105,20 +105,38 @@ static void complete(struct pm_future *f)
 	}
 }
 
-/* Those that are there now: one that is added in a callback comes in the next
- * turn. */
-static void call_back(struct pm_future *f)
+/* Take the first callback out; NULL: there is none. */
+static struct callback *pop_callback(struct pm_future *f)
 {
 	struct callback *c = f->callbacks;
-	f->callbacks = NULL;
-	f->callbacks_end = &f->callbacks;
-	while (c) {
-		struct callback *next = c->next;
+	if (c) {
+		f->callbacks = c->next;
+	}
+	if (!f->callbacks) {
+		f->callbacks_end = &f->callbacks;
+	}
+	return c;
+}
+
+/* Up to the last that is there now: one that is added in a callback comes in the
+ * next turn.  Nor before its elders, when the callback runs a turn inside: until
+ * the last of them has returned the future is not due again. */
+static void call_back(struct pm_future *f)
+{
+	struct callback **last = f->callbacks_end, *c;
+	bool more = true;
+	f->calling = true;
+	while (more && (c = pop_callback(f))) {
 		pm_done_fn *done = c->done;
 		void *ctx = c->ctx;
+		more = &c->next != last;
 		free(c);
 		done(f, ctx);
-		c = next;
+	}
+	f->calling = false;
+	if (f->callbacks) {
+		f->refs++;
+		make_due(f);
 	}
 	unref(f);
 }
@@ -148,7 +166,7 @@ int pm_future_on_done(pm_future *f, pm_done_fn *done, void *ctx)
 	*c = (struct callback){.done = done, .ctx = ctx};
 	*f->callbacks_end = c;
 	f->callbacks_end = &c->next;
-	if (f->done && !f->is_due) {
+	if (f->done && !f->is_due && !f->calling) {
 		f->refs++;
 		make_due(f);
 	}
@@ -359,6 +377,27 @@ static struct pm_pool *pool_of(const struct wait *w, int *err)
 	return pool;
 }
 
+/* Run the pool.  A callback may give up a future that is waited for, and clear its
+ * place in the array: so the pool is given an array and references of our own. */
+static int wait_on(struct pm_pool *pool, struct wait *w, int timeout_ms)
+{
+	pm_future **own = malloc(w->ct * sizeof *own);
+	if (!own) {
+		return error_note(PM_ENOMEM, "no memory to wait for %zu", w->ct);
+	}
+	for (size_t i = 0; i < w->ct; i++) {
+		own[i] = w->futures[i];
+		own[i]->refs++;
+	}
+	w->futures = own;
+	int err = pool_run_until(pool, is_over, w, timeout_ms);
+	for (size_t i = 0; i < w->ct; i++) {
+		unref(own[i]);
+	}
+	free(own);
+	return err;
+}
+
 int pm_wait(pm_future *const *futures, size_t ct, enum pm_wait_for what, int timeout_ms,
 	size_t *which)
 {
@@ -372,15 +411,18 @@ int pm_wait(pm_future *const *futures, size_t ct, enum pm_wait_for what, int tim
 	if (!err && pool) {
 		err = pool_check_thread(pool);
 	}
-	if (!err && pool) {
-		err = pool_run_until(pool, is_over, &w, timeout_ms);
-	} else if (!err) {
+	if (err) {
+		return err;
+	}
+	if (pool && !is_over(&w)) {
+		err = wait_on(pool, &w, timeout_ms);
+	} else if (!pool) {
 		(void)is_over(&w);
 	}
 	if (!err && which) {
 		*which = w.which;
 	}
-	return pool && err != PM_EINVAL ? pool_leave(pool, err) : err;
+	return pool ? pool_leave(pool, err) : err;
 }
 
 static bool has_room(void *ctx)

@@ -138,6 +138,7 @@ struct pm_future {
 	struct list_node link;     /* in pool->futures */
 	struct list_node due_link; /* in pool->due */
 	bool is_due;
+	bool calling;    /* call_back() stands in it */
 	unsigned refs;   /* its owner; the pool, until it is done and called back */
 	uint64_t job;    /* in the ledger; 0: none */
 	struct map *map; /* of pm_map_async(); NULL when it has ended */

@@ -224,7 +224,14 @@ Test(future, may_be_freed_in_its_callback, .timeout = LIMIT)
 	pm_pool_close(&d.pool);
 }
 
-/* The array of a wait must outlive it; the futures in it need not. */
+static void clear_places(pm_future *f, void *ctx)
+{
+	pm_future **all = ctx;
+	cr_assert_eq(f, all[2]);
+	all[0] = all[1] = all[2] = NULL;
+}
+
+/* Neither the futures nor their places in the array need to outlive the wait. */
 Test(future, may_be_freed_while_somebody_waits_for_it, .timeout = LIMIT)
 {
 	struct diary d = {.pool = rig_pool(1, 1)};
@@ -233,8 +240,10 @@ Test(future, may_be_freed_while_somebody_waits_for_it, .timeout = LIMIT)
 	pm_future *last = submit(d.pool, DO_ECHO, 2, 0);
 	pm_future *all[] = {d.future, d.other, last};
 	cr_assert_eq(pm_future_on_done(d.future, free_both, &d), 0);
+	cr_assert_eq(pm_future_on_done(last, clear_places, all), 0);
 	cr_assert_eq(pm_wait(all, 3, PM_ALL, 20000, NULL), 0);
 	cr_assert_str_eq(d.text, "x");
+	cr_assert_null(all[2]);
 	cr_assert_eq(pm_future_state(last), PM_DONE);
 	pm_future_free(&last);
 	pm_pool_close(&d.pool);
