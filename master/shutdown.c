@@ -8,6 +8,7 @@
  * memory.  Every open job has got its result before that.
  */
 #include <errno.h>
+#include <sys/time.h>
 
 #include "common/error.h"
 #include "master/pool.h"
@@ -179,25 +180,44 @@ static void apply(struct pm_pool *pool, enum pm_shutdown how)
 	}
 }
 
+/* Is the end set for sooner than in `grace_ms`? */
+static bool ends_sooner(const struct pm_pool *pool, int grace_ms)
+{
+	struct timeval at, now, left;
+	if (!pool->grace_timer || !event_pending(pool->grace_timer, EV_TIMEOUT, &at)) {
+		return false;
+	}
+	gettimeofday(&now, NULL); /* what event_pending() counts in */
+	evutil_timersub(&at, &now, &left);
+	return (int64_t)left.tv_sec * 1000 + left.tv_usec / 1000 < grace_ms;
+}
+
+static int set_grace(struct pm_pool *pool, int grace_ms)
+{
+	struct event *timer = start_timer(pool, grace_ms, false, grace_cb);
+	if (!timer) {
+		return error_note(PM_ENOMEM, "no memory for a timer");
+	}
+	if (pool->grace_timer) {
+		event_free(pool->grace_timer);
+	}
+	pool->grace_timer = timer;
+	return 0;
+}
+
 static int begin(struct pm_pool *pool, enum pm_shutdown how, int grace_ms)
 {
+	int err = 0;
 	if (pool->phase == POOL_OPEN || how > pool->how) {
 		apply(pool, how);
 	}
 	if (grace_ms == 0) {
 		kill_now(pool);
-	} else if (grace_ms > 0) {
-		struct event *timer = start_timer(pool, grace_ms, false, grace_cb);
-		if (!timer) {
-			return error_note(PM_ENOMEM, "no memory for a timer");
-		}
-		if (pool->grace_timer) {
-			event_free(pool->grace_timer);
-		}
-		pool->grace_timer = timer;
+	} else if (grace_ms > 0 && !ends_sooner(pool, grace_ms)) {
+		err = set_grace(pool, grace_ms);
 	}
 	pool_wake(pool);
-	return 0;
+	return err;
 }
 
 int pm_pool_shutdown(pm_pool *pool, enum pm_shutdown how, int grace_ms)
@@ -210,12 +230,13 @@ int pm_pool_shutdown(pm_pool *pool, enum pm_shutdown how, int grace_ms)
 }
 
 /* Is nothing left to be waited for?  Results of iterators wait for the host, not
- * the other way round. */
+ * the other way round; and a map in whose callback we are waits for us. */
 static bool is_over(void *ctx)
 {
 	const struct pm_pool *pool = ctx;
 	for (size_t i = 0; i < pool->map_ct; i++) {
-		if (pool->maps[i] && pool->maps[i]->future) {
+		const struct map *m = pool->maps[i];
+		if (m && m->future && !m->busy) {
 			return false;
 		}
 	}
