@@ -87,20 +87,30 @@ int pm_map_stream(pm_pool *pool, const struct pm_stream *stream)
 	return pool_leave(pool, err ? err : run(&m, pool, &copy));
 }
 
-/* Jobs of an array that a stopped map has not even taken. */
-static void fill_rest(struct map *m, size_t ct)
+/* Jobs of an array that a stopped map has not even taken: they end here.  What is told
+ * of them is a callback like any other, in which the pool may be closed. */
+static void fill_rest(
+	struct map *m, pm_pool *pool, const struct pm_job *jobs, size_t ct)
 {
+	pool->depth++;
 	for (uint64_t i = m->pulled; i < ct; i++) {
 		struct pm_result *r = &m->results[i];
 		r->index = i;
 		r->worker = -1;
+		r->tag = jobs ? jobs[i].tag : 0;
 		cancel_fill(r, m->stop_error, pm_error_text(m->stop_error));
+		if (m->on_result) {
+			m->on_result(m->on_result_ctx, r);
+		}
 	}
+	pool->depth--;
 }
 
-/* A map over `ct` jobs of a source, whose results go to places in an array. */
+/* A map over `ct` jobs of a source, whose results go to places in an array.  `jobs` is
+ * NULL when they are made from something else. */
 static int run_array(pm_pool *pool, struct pm_stream *stream,
-	const struct pm_map_options *options, size_t ct, struct pm_result *results)
+	const struct pm_map_options *options, const struct pm_job *jobs, size_t ct,
+	struct pm_result *results)
 {
 	struct map m = {.results = calloc(ct ? ct : 1, sizeof *results)};
 	if (!m.results) {
@@ -117,7 +127,7 @@ static int run_array(pm_pool *pool, struct pm_stream *stream,
 	stream->window = MAP_WINDOW;
 	int err = run(&m, pool, stream);
 	if (m.stop_error) {
-		fill_rest(&m, ct); /* what stopped it is in the results */
+		fill_rest(&m, pool, jobs, ct); /* what stopped it is in the results */
 		err = 0;
 	}
 	if (err) {
@@ -152,7 +162,7 @@ int pm_map_with(pm_pool *pool, pm_task_fn *task, const struct pm_job *jobs, size
 	struct pm_array source = {.jobs = jobs, .ct = ct};
 	struct pm_stream stream = {
 		.task = task, .source = pm_array_next, .ctx = &source};
-	return run_array(pool, &stream, options, ct, results);
+	return run_array(pool, &stream, options, jobs, ct, results);
 }
 
 int pm_map(pm_pool *pool, pm_task_fn *task, const struct pm_job *jobs, size_t ct,
@@ -171,7 +181,7 @@ int pm_starmap(pm_pool *pool, pm_task_fn *task, const void *structs, size_t size
 	struct struct_source source = {.at = structs, .size = size, .ct = ct};
 	struct pm_stream stream = {
 		.task = task, .source = structs_next, .ctx = &source};
-	return run_array(pool, &stream, NULL, ct, results);
+	return run_array(pool, &stream, NULL, NULL, ct, results);
 }
 
 int pm_map_strings(pm_pool *pool, pm_task_fn *task, const char *const *strings,
@@ -187,7 +197,7 @@ int pm_map_strings(pm_pool *pool, pm_task_fn *task, const char *const *strings,
 	struct pm_strings source = {.strings = strings, .ct = ct};
 	struct pm_stream stream = {
 		.task = task, .source = pm_strings_next, .ctx = &source};
-	return run_array(pool, &stream, NULL, ct, results);
+	return run_array(pool, &stream, NULL, NULL, ct, results);
 }
 
 int pm_apply(pm_pool *pool, pm_task_fn *task, const void *arg, size_t len,
