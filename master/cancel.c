@@ -32,6 +32,14 @@ void cancel_at_once(struct pm_pool *pool, struct job *job, int error, const char
 	job->waiter->settled(job->waiter, job);
 }
 
+bool cancel_is_early(const struct job *job)
+{
+	const struct blackbox *b = job->state == JOB_SENT ? job->slot->blackbox : NULL;
+	return job->state == JOB_QUEUED ||
+	       (job->state == JOB_SENT &&
+		       !(b && job->ordinal < atomic_load(&b->begun)));
+}
+
 void cancel_job(struct pm_pool *pool, struct job *job, int error)
 {
 	if (job->state == JOB_QUEUED) {

@@ -287,8 +287,7 @@ enum pm_state pm_future_state(const pm_future *f)
 	if (job->state == JOB_QUEUED) {
 		return PM_QUEUED;
 	}
-	const struct blackbox *b = job->slot->blackbox;
-	return b && job->ordinal < atomic_load(&b->begun) ? PM_RUNNING : PM_SENT;
+	return cancel_is_early(job) ? PM_SENT : PM_RUNNING;
 }
 
 const struct pm_result *pm_future_result(const pm_future *f)

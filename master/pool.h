@@ -283,6 +283,9 @@ void dispatch_done(const struct slot *s);
  * result says so when it comes. */
 void cancel_job(struct pm_pool *pool, struct job *job, int error);
 
+/* It has not begun, as far as its worker's black box tells. */
+bool cancel_is_early(const struct job *job);
+
 /* With `error`, now, wherever it is. */
 void cancel_at_once(struct pm_pool *pool, struct job *job, int error, const char *why);
 

@@ -69,15 +69,13 @@ static void settle_all(struct pm_pool *pool, int error, const char *why)
 	}
 }
 
-/* Stop what has no worker yet, or everything. */
+/* Stop what has not begun yet, or everything. */
 static void cancel_all(struct pm_pool *pool, bool running)
 {
 	struct ledger *l = &pool->ledger;
 	for (size_t i = 0; i < l->cap; i++) {
 		struct job *job = l->table[i];
-		if (job && job->waiter &&
-			(job->state == JOB_QUEUED ||
-				(running && job->state == JOB_SENT))) {
+		if (job && job->waiter && (running || cancel_is_early(job))) {
 			cancel_job(pool, job, PM_ECANCELLED);
 		}
 	}
