@@ -60,6 +60,7 @@ extern "C" {
 #define PM_WINDOW_MAX (1u << 24)  /* jobs between oldest and newest open one */
 #define PM_CHILDREN_MAX 100000    /* child tasks of one job alive at once */
 #define PM_THREADS_MAX 32         /* of one worker, see pm_await_thread() */
+#define PM_LANE_MAX 255           /* bytes of a lane's name */
 #define PM_FOREVER (-1)           /* as a timeout_ms */
 
 /* ------------------------------------------------------------------ errors */
@@ -360,6 +361,8 @@ struct pm_job {
 	unsigned timeout_ms; /* one attempt may run for; 0: the pool's.  Then it is
 				cancelled, so one that never waits runs on */
 	uint64_t tag;        /* the host's own, comes back in the result */
+	const char *lane;    /* its lane in a stream, copied; NULL: none */
+	size_t lane_len;     /* at most PM_LANE_MAX */
 };
 
 /* A job whose argument is the struct (or array, not pointer) `x`. */
@@ -445,6 +448,34 @@ typedef int pm_source_fn(void *ctx, struct pm_job *job);
 enum pm_sink_step { PM_SINK_TAKEN = 0, PM_SINK_WAIT = 1 };
 typedef int pm_sink_fn(void *ctx, const struct pm_result *result);
 
+/* Jobs of a stream may be in lanes, one for each host for example.  The jobs of a lane
+ * share its limits, which hold across all workers.  The lane that has the fewest jobs
+ * with workers goes first, so a slow one cannot take all the places while others wait;
+ * for that the source is read some thousand jobs ahead. */
+struct pm_lane_limits {
+	unsigned concurrency; /* of its jobs with workers at once; 0: no limit */
+	double rate;          /* of its jobs that begin in a second; 0: no limit */
+	bool hold;            /* none begins until pm_lane_set() says otherwise */
+};
+
+/* A lane has its first job, or has one again after it had none: fill in its limits,
+ * which are zero.  `lane` ends with a NUL. */
+typedef void pm_lane_fn(void *ctx, const char *lane, struct pm_lane_limits *limits);
+
+/* A job is about to begin for the first time: 0; or a negative enum pm_error, and that
+ * is its result, with `message` for people if that is set (copied). */
+typedef int pm_admit_fn(void *ctx, const struct pm_job *job, const char **message);
+
+/* A job has ended: shall it run again?  True: after delay_ms, meanwhile it takes no
+ * place with a worker; its lane (if lane_delay_ms is not 0) begins nothing for so long.
+ */
+struct pm_retry {
+	unsigned delay_ms;
+	unsigned lane_delay_ms;
+};
+typedef bool pm_retry_fn(
+	void *ctx, const struct pm_result *result, struct pm_retry *retry);
+
 struct pm_stream {
 	pm_task_fn *task;
 	pm_source_fn *source;
@@ -456,6 +487,12 @@ struct pm_stream {
 	void (*turn)(void *ctx); /* after each batch of results, to flush; or NULL */
 	enum pm_stop stop_on;    /* then the source is read no further */
 	unsigned timeout_ms;     /* of the whole map, as in struct pm_map_options */
+
+	/* lanes and retries, see below */
+	double rate; /* jobs that begin in a second, in all lanes; 0: no limit */
+	pm_lane_fn *lane_new;
+	pm_admit_fn *admit;
+	pm_retry_fn *retry;
 };
 
 /* Run a lazy stream of jobs through the pool.  The source is read no further
@@ -483,6 +520,11 @@ struct pm_strings {
 };
 PM_API int pm_array_next(void *array, struct pm_job *job);
 PM_API int pm_strings_next(void *strings, struct pm_job *job);
+
+/* Change the limits of a lane in all streams in progress.  One that has no jobs is not
+ * there: then nothing changes.  From any callback of the pool's. */
+PM_API void pm_lane_set(
+	pm_pool *pool, const char *lane, const struct pm_lane_limits *limits);
 
 /* Ask sources and sinks that said "wait" again, soon.  From any callback on
  * the pool's event base; not from another thread, not from a signal handler. */
