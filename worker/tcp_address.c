@@ -145,6 +145,7 @@ struct lookup {
 	struct event *timer;
 	bool timed_out;
 	bool done; /* no thread has it, and none will */
+	bool left; /* the task has gone on: nobody looks at it when it is done */
 	char host[];
 };
 
@@ -183,11 +184,13 @@ static void on_lookup(struct thread_call *call)
 		task_wake(task);
 	} else {
 		leak_stray(false);
+	}
+	if (l->left) {
 		lookup_free(l);
 	}
 }
 
-/* One that runs is left to on_lookup(). */
+/* One that runs is left to on_lookup(), which may come before the task goes on. */
 static void stop_waiting(void *ctx)
 {
 	struct lookup *l = ctx;
@@ -263,6 +266,7 @@ static int look_up(struct pm_task *task, const struct question *q, int timeout_m
 		return tcp_fail_errno(task, PM_ELIMIT, code, q->host);
 	}
 	int err = await_lookup(task, l, found);
+	l->left = true;
 	if (l->done) {
 		lookup_free(l);
 	}

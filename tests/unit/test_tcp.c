@@ -12,6 +12,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -476,6 +477,21 @@ Test(tcp, forgets_a_name_when_it_is_cancelled, .timeout = 20)
 	}
 	release_lookups(2);
 	settle();
+}
+
+/* The answer comes after the cancellation, and before the task knows of that. */
+Test(tcp, gets_an_answer_as_it_is_cancelled, .timeout = 20)
+{
+	start_lookup(60000, 1);
+	struct pollfd bell = {.fd = thread_descriptor(), .events = POLLIN};
+	cr_assert(runner_cancel(1));
+	release_lookups(1);
+	cr_assert_eq(poll(&bell, 1, -1), 1);
+	turn_loop(false);
+	(void)runner_turn(true);
+	cr_assert_eq(ended_ct, 1);
+	cr_assert_eq(ended[0].failure.error, PM_ECANCELLED);
+	cr_assert_eq(atomic_load(&unfreed), 0);
 }
 
 Test(tcp, forgets_a_name_that_waits_for_a_thread, .timeout = 20)
