@@ -9,7 +9,6 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -22,6 +21,18 @@ void *mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
 		return MAP_FAILED;
 	}
 	return (void *)syscall(SYS_mmap, at, len, prot, flags, fd, offset);
+}
+
+static bool no_descriptors; /* for one more connection */
+
+/* In place of libc's. */
+int accept4(int fd, struct sockaddr *peer, socklen_t *len, int flags)
+{
+	if (no_descriptors) {
+		errno = EMFILE;
+		return -1;
+	}
+	return (int)syscall(SYS_accept4, fd, peer, len, flags);
 }
 
 static unsigned descriptors_before;
@@ -354,16 +365,10 @@ Test(tcp_serve, may_end_before_its_handlers, .timeout = 20)
 
 Test(tcp_serve, gets_over_a_lack_of_descriptors, .timeout = 20)
 {
-	struct rlimit before, limit;
 	start_server(5, echo);
 	turn();
 	int fd = knock();
-	int next = dup(STDERR_FILENO);
-	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
-	limit = before;
-	limit.rlim_cur = (rlim_t)next;
-	close(next);
-	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	no_descriptors = true;
 	uint64_t before_ms = clock_now_ms();
 	unsigned turn_ct = 0;
 	while (clock_now_ms() < before_ms + 250) {
@@ -371,7 +376,7 @@ Test(tcp_serve, gets_over_a_lack_of_descriptors, .timeout = 20)
 		turn_loop(true);
 		turn_ct++;
 	}
-	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	no_descriptors = false;
 	cr_assert_lt(turn_ct, 50, "it spins");
 	run_until_begun(1);
 	close(fd);
