@@ -16,9 +16,11 @@ enum {
       at the workers; they must not wait for ever, though */
 
 struct pm_iter {
-	struct map map; /* first: map_release() frees it */
-	struct job *given;
-	unsigned unseen; /* results given since the pool ran */
+	struct map map;    /* first: map_release() frees it */
+	struct job *given; /* no longer in the ledger: it may outlive the pool */
+	unsigned unseen;   /* results given since the pool ran */
+	unsigned standing; /* calls of pm_next() under way, one in the other */
+	bool closed;       /* meanwhile: the last of them frees it */
 };
 
 int pm_imap(pm_pool *pool, const struct pm_stream *stream, pm_iter **iter)
@@ -55,10 +57,10 @@ static bool has_next(void *ctx)
 
 static void free_given(struct pm_iter *it)
 {
-	if (it->given && it->map.pool) { /* else the ledger has freed it */
-		ledger_free(&it->map.pool->ledger, it->given);
+	if (it->given) {
+		ledger_free_job(it->given);
+		it->given = NULL;
 	}
-	it->given = NULL;
 }
 
 static bool never(void *ctx)
@@ -85,38 +87,77 @@ static int check(const struct pm_iter *it, const struct pm_result **result)
 			    : error_note(PM_ECLOSED, "the pool was closed");
 }
 
+/* Run the pool until there is a result, or none to come. */
+static int await_next(struct pm_iter *it, int timeout_ms)
+{
+	struct map *m = &it->map;
+	int err = 0;
+	if (m->cancelled) {
+		map_abort(m, PM_ECANCELLED); /* nothing more is delivered */
+	}
+	it->standing++;
+	if (has_next(m)) {
+		look(it);
+	} else {
+		it->unseen = 0;
+		err = pool_run_until(m->pool, has_next, m, timeout_ms);
+	}
+	it->standing--;
+	return err;
+}
+
+/* Take the next one.  That makes room, or was the last: the pool must see to it. */
+static int give_next(struct pm_iter *it, const struct pm_result **result)
+{
+	struct map *m = &it->map;
+	it->given = map_take(m);
+	if (it->given) {
+		*result = &it->given->result;
+		pool_wake(m->pool);
+		return 1;
+	}
+	if (m->error && m->error == m->pool->broken) {
+		return error_note(m->error, "%s", m->pool->broken_text);
+	}
+	return m->error;
+}
+
+static void iter_free(struct pm_iter *it)
+{
+	free_given(it);
+	map_release(&it->map);
+}
+
 int pm_next(pm_iter *it, int timeout_ms, const struct pm_result **result)
 {
 	int err = check(it, result);
 	if (err) {
 		return err;
 	}
-	struct map *m = &it->map;
-	struct pm_pool *pool = m->pool;
+	struct pm_pool *pool = it->map.pool;
 	free_given(it);
-	if (has_next(m)) {
-		look(it);
-	} else {
-		it->unseen = 0;
-		err = pool_run_until(pool, has_next, m, timeout_ms);
+	err = await_next(it, timeout_ms);
+	if (!it->closed) {
+		return pool_leave(pool, err ? err : give_next(it, result));
 	}
-	it->given = err ? NULL : map_take(m);
-	if (it->given) {
-		*result = &it->given->result;
-		return pool_leave(pool, 1);
+	if (!it->standing) {
+		iter_free(it);
 	}
-	if (!err && m->error && m->error == pool->broken) {
-		err = error_note(m->error, "%s", pool->broken_text);
-	}
-	return pool_leave(pool, err ? err : m->error);
+	return pool_leave(pool,
+		error_note(PM_ECANCELLED, "the iterator was closed in a callback"));
 }
 
 void pm_iter_close(pm_iter **iter)
 {
 	struct pm_iter *it = iter ? *iter : NULL;
-	if (it) {
-		free_given(it);
-		*iter = NULL;
-		map_release(&it->map);
+	if (!it) {
+		return;
+	}
+	*iter = NULL;
+	if (it->standing) {
+		it->closed = true;
+		map_abort(&it->map, PM_ECANCELLED);
+	} else {
+		iter_free(it);
 	}
 }

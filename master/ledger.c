@@ -128,7 +128,7 @@ void ledger_settle(struct ledger *l, struct job *job)
 	l->live_ct--;
 }
 
-void ledger_free(struct ledger *l, struct job *job)
+void ledger_take_out(struct ledger *l, struct job *job)
 {
 	uint32_t place = (uint32_t)job->id;
 	assert(l->table[place] == job);
@@ -139,6 +139,17 @@ void ledger_free(struct ledger *l, struct job *job)
 	l->free_places[l->free_ct++] = place;
 	l->open_ct--;
 	l->live_ct -= job->state == JOB_DONE ? 0 : 1;
+	job->list = NULL;
+}
+
+void ledger_free_job(struct job *job)
+{
 	pm_results_clear(&job->result, 1);
 	free(job);
+}
+
+void ledger_free(struct ledger *l, struct job *job)
+{
+	ledger_take_out(l, job);
+	ledger_free_job(job);
 }

@@ -94,4 +94,9 @@ void ledger_requeue(struct ledger *l, struct job *job, bool suspect);
 void ledger_settle(struct ledger *l, struct job *job);
 void ledger_free(struct ledger *l, struct job *job);
 
+/* Take it out without freeing it: the job is the caller's then, and outlives the
+ * ledger.  And free such a one. */
+void ledger_take_out(struct ledger *l, struct job *job);
+void ledger_free_job(struct job *job);
+
 #endif

@@ -221,6 +221,7 @@ struct job *map_take(struct map *m)
 		job->result.arg_len = job->arg_len;
 		m->delivered++;
 		m->open_bytes -= sizeof *job + job->arg_len + job->result.len;
+		ledger_take_out(&m->pool->ledger, job);
 	}
 	return job;
 }

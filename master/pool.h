@@ -317,7 +317,8 @@ void map_abort(struct map *m, int error);
 /* The pool takes no more jobs: read no more from its source. */
 void map_shutdown(struct map *m, enum pm_shutdown how);
 
-/* The next done job of an iterator's map, whose it is then; or NULL. */
+/* The next done job of an iterator's map, out of the ledger: it is the iterator's
+ * then; or NULL. */
 struct job *map_take(struct map *m);
 
 /* Free an asynchronous map or an iterator's, now or when nothing stands on it. */
