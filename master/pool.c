@@ -114,6 +114,10 @@ void pool_log(struct pm_pool *pool, enum pm_log_level level, const char *fmt, ..
 int pool_take_job(struct pm_pool *pool, struct job **out, pm_task_fn *task,
 	const struct pm_job *from)
 {
+	if (from->len && !from->arg) {
+		return error_note(
+			PM_EINVAL, "an argument of %zu bytes is NULL", from->len);
+	}
 	if (from->len > pool->options.max_bytes) {
 		return error_note(PM_ETOOBIG,
 			"an argument of %zu bytes is over max_bytes %zu", from->len,
