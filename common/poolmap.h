@@ -314,6 +314,7 @@ struct pm_pool_stats {
 	uint64_t results;          /* results settled so far */
 	uint64_t workers_lost;     /* workers that ended unasked */
 	uint64_t workers_recycled; /* replaced after max_jobs_per_worker */
+	uint64_t retries;          /* jobs that a stream's retry() ran again */
 	uint64_t jobs_rerun;       /* jobs begun again after a lost worker */
 	uint64_t frames_dropped;   /* and results: not current, or not well-formed */
 };

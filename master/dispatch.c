@@ -197,26 +197,49 @@ static struct job *first_queued(struct pm_pool *pool)
 	return n ? list_entry(n, struct job, link) : NULL;
 }
 
+/* The next job that may begin: one that has waited, or a new one. */
+static struct job *next_job(struct pm_pool *pool)
+{
+	struct job *job = first_queued(pool);
+	if (!job) {
+		job = map_lane_job(pool);
+	}
+	if (!job && map_pull_any(pool)) {
+		job = first_queued(pool);
+	}
+	return job;
+}
+
+static void begin(struct pm_pool *pool, struct job *job, struct slot *s)
+{
+	bool waited_in_lane = job->lane && job->lane_state == LANE_WAITING;
+	send_job(pool, job, s);
+	if (waited_in_lane) {
+		map_begun(pool, job);
+	}
+}
+
 /* A source is asked only when somebody has room for the job; and it is the host's: what
  * was picked before it was asked may be gone. */
 static void run_queue(struct pm_pool *pool)
 {
 	struct slot *s;
 	while ((s = pick(pool, NULL))) {
-		struct job *job = first_queued(pool);
+		struct job *job = next_job(pool);
 		if (!job) {
-			if (!map_pull_any(pool)) {
-				break;
-			}
+			break;
+		}
+		if (job->lane && !map_admit(pool, job)) {
 			continue;
 		}
-		if (pool->options.schedule == PM_OWN_SCHEDULER) {
+		if (pool->options.schedule == PM_OWN_SCHEDULER ||
+			!has_credit(s, pool->now_us)) {
 			s = pick(pool, job);
 		}
 		if (!s) {
 			break;
 		}
-		send_job(pool, job, s);
+		begin(pool, job, s);
 	}
 }
 

@@ -68,6 +68,9 @@ static int take_emits(struct job *job, const struct proto_result *result)
 static void settle(struct slot *s, struct job *job, const struct proto_result *result)
 {
 	struct pm_pool *pool = s->pool;
+	if (job->waiter->again && job->waiter->again(job->waiter, job)) {
+		return;
+	}
 	int err = result->emits_len ? take_emits(job, result) : 0;
 	if (job->stop && job->result.error == PM_ECANCELLED) {
 		cancel_fill(&job->result, job->stop, pm_error_text(job->stop));

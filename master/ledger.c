@@ -112,6 +112,12 @@ void ledger_send(struct job *job, struct list *held, struct slot *slot)
 	ledger_move(job, JOB_SENT, held, false);
 }
 
+void ledger_wait(struct job *job, struct list *list, bool front)
+{
+	job->slot = NULL;
+	ledger_move(job, JOB_QUEUED, list, front);
+}
+
 void ledger_requeue(struct ledger *l, struct job *job, bool suspect)
 {
 	job->slot = NULL;

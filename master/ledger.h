@@ -21,7 +21,9 @@
 
 #include "common/list.h"
 #include "common/poolmap.h"
+#include "master/heap.h"
 
+struct lane;
 struct slot;
 struct job;
 struct proto_emit;
@@ -33,6 +35,9 @@ struct waiter {
 	/* A task of its has added a job.  0 or an enum pm_error, which fails the
 	 * task's own job; NULL: there is no place for another job's result. */
 	int (*emitted)(struct waiter *waiter, const struct proto_emit *emit);
+	/* Its result is set, but it is not DONE: true, and it runs again.  NULL: it
+	 * does not. */
+	bool (*again)(struct waiter *waiter, struct job *job);
 };
 
 enum job_state { JOB_QUEUED, JOB_SENT, JOB_DONE };
@@ -58,6 +63,12 @@ struct job {
 	unsigned blamed;      /* deaths of workers while it was on the CPU */
 	unsigned deaths;      /* deaths while it had begun and none was */
 	unsigned lone_deaths; /* of these, the ones in which it was alone */
+	/* in its map's lanes, see lane.h */
+	struct lane *lane; /* NULL: none */
+	enum lane_state { LANE_WAITING, LANE_BEGUN, LANE_RESTING } lane_state;
+	bool admitted;
+	struct due due; /* LANE_RESTING */
+
 	int stop; /* the worker was told to stop it, and this is why; 0: it was not */
 
 	/* result, when DONE; bytes and message are malloc'd, owned by the job */
@@ -89,6 +100,8 @@ int ledger_add(struct ledger *l, struct job **out, const void *arg, size_t len);
 struct job *ledger_find(const struct ledger *l, uint64_t id);
 
 void ledger_send(struct job *job, struct list *held, struct slot *slot);
+/* QUEUED in another list than the queue; NULL: in none. */
+void ledger_wait(struct job *job, struct list *list, bool front);
 /* Back to the front of the queue, or among the suspects. */
 void ledger_requeue(struct ledger *l, struct job *job, bool suspect);
 void ledger_settle(struct ledger *l, struct job *job);

@@ -37,6 +37,8 @@ static bool has_room(const struct map *m)
 static int enter(struct map *m, pm_task_fn *task, const struct pm_job *from)
 {
 	struct job *job;
+	struct lane *lane = NULL;
+	bool is_new = false;
 	if (order_reserve(&m->order, m->pulled)) {
 		return error_note(PM_ENOMEM, "no memory for job %llu",
 			(unsigned long long)m->pulled);
@@ -48,9 +50,17 @@ static int enter(struct map *m, pm_task_fn *task, const struct pm_job *from)
 		return error_note(
 			err, "job %llu: %s", (unsigned long long)m->pulled, why);
 	}
+	err = map_lanes_find(m, from, &lane, &is_new);
+	if (err) {
+		ledger_free(&m->pool->ledger, job);
+		return err;
+	}
 	job->waiter = &m->waiter;
 	job->index = m->pulled++;
 	m->open_bytes += sizeof *job + job->arg_len;
+	if (lane) {
+		map_lanes_enter(m, lane, is_new, job);
+	}
 	return 0;
 }
 
@@ -63,7 +73,7 @@ static int ask_source(struct map *m, struct pm_job *job)
 	return step;
 }
 
-static bool pull(struct map *m)
+bool map_pull(struct map *m)
 {
 	struct pm_job job = {0};
 	if (m->source != SOURCE_OPEN || m->busy || m->ended || m->cancelled ||
@@ -99,7 +109,7 @@ bool map_pull_any(struct pm_pool *pool)
 			pool->pull_at = 0;
 		}
 		struct map *m = pool->maps[pool->pull_at++];
-		if (m && pull(m)) {
+		if (m && !m->lanes && map_pull(m)) {
 			return true;
 		}
 	}
@@ -142,6 +152,9 @@ static void on_settled(struct waiter *waiter, struct job *job)
 	job->result.index = job->index;
 	job->result.attempts = job->attempts;
 	job->result.tag = job->tag;
+	if (m->lanes) {
+		lanes_leave(m->lanes, job, m->pool->now_us);
+	}
 	m->settled++;
 	m->result_bytes += job->result.len;
 	m->open_bytes += job->result.len;
@@ -420,11 +433,16 @@ static int enlist(struct pm_pool *pool, struct map *m)
 
 int map_open(struct map *m, struct pm_pool *pool, const struct pm_stream *stream)
 {
-	m->waiter = (struct waiter){.settled = on_settled, .emitted = on_emitted};
+	m->waiter = (struct waiter){.settled = on_settled,
+		.emitted = on_emitted,
+		.again = stream->retry ? map_again : NULL};
 	m->pool = pool;
 	m->stream = *stream;
 	order_init(&m->order, !stream->unordered);
 	int err = start_timer(m);
+	if (!err) {
+		err = map_lanes_open(m);
+	}
 	if (!err) {
 		err = enlist(pool, m);
 	}
@@ -444,6 +462,7 @@ void map_close(struct map *m)
 		for (size_t i = 0; i < pool->map_ct; i++) {
 			pool->maps[i] = pool->maps[i] == m ? NULL : pool->maps[i];
 		}
+		map_lanes_close(m);
 	}
 	if (m->timer) {
 		event_free(m->timer);

@@ -84,7 +84,9 @@ void pollfd_settle(struct pm_pool *pool)
 		us = sooner(pool->slots[i].timer, &now, us);
 	}
 	for (size_t i = 0; i < pool->map_ct; i++) {
-		us = pool->maps[i] ? sooner(pool->maps[i]->timer, &now, us) : us;
+		const struct map *m = pool->maps[i];
+		us = m ? sooner(m->timer, &now, us) : us;
+		us = m ? sooner(m->lane_timer, &now, us) : us;
 	}
 	set_timer(pool->pollfd, pool->turn_due ? 0 : us);
 }

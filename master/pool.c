@@ -427,10 +427,10 @@ void pm_pool_stats(const pm_pool *pool, struct pm_pool_stats *stats)
 	stats->workers = pool->options.workers;
 	stats->workers_ready = pool_ready_ct(pool);
 	stats->concurrency = pool->options.concurrency;
-	stats->queued = pool->ledger.queue.ct + pool->ledger.suspects.ct;
 	for (unsigned i = 0; i < pool->slot_ct; i++) {
 		stats->held += (unsigned)pool->slots[i].held.ct;
 	}
+	stats->queued = pool->ledger.live_ct - stats->held;
 }
 
 /* As in a shell's $?, but with signals below 0. */

@@ -34,6 +34,7 @@
 #include "common/proto.h"
 #include "common/wire.h"
 #include "master/credit.h"
+#include "master/lane.h"
 #include "master/ledger.h"
 #include "master/order.h"
 #include "master/rundir.h"
@@ -113,6 +114,9 @@ struct map {
 	struct pm_future *future; /* pm_map_async(): of this one */
 	struct event *timer;      /* stream.timeout_ms */
 
+	struct lanes *lanes;      /* NULL: it has neither limits nor retries */
+	struct event *lane_timer; /* something will be due */
+
 	struct order order;
 	enum source_state source;
 	bool sink_waits;
@@ -170,7 +174,8 @@ struct pm_pool {
 	size_t forgotten_ct; /* SENT jobs that nobody waits for */
 	struct map **maps;   /* in progress; NULL where one has ended */
 	size_t map_ct, map_cap;
-	size_t pull_at; /* the map whose turn it is to be asked for a job */
+	size_t lanes_ct; /* of them, those with lanes */
+	size_t pull_at;  /* the map whose turn it is to be asked for a job */
 	struct list futures;
 	struct list due;     /* futures with callbacks to call */
 	size_t submitted_ct; /* jobs of pm_submit() that are open */
@@ -302,6 +307,9 @@ void map_close(struct map *m);
 /* Take one job from a source into the ledger's queue; false: none now. */
 bool map_pull_any(struct pm_pool *pool);
 
+/* One job from its source into the queue, or into its lane; false: none now. */
+bool map_pull(struct map *m);
+
 /* The parts of the turn: hand out what is in order; see what has ended; forget
  * the maps that are closed. */
 void map_deliver_all(struct pm_pool *pool);
@@ -328,6 +336,31 @@ enum { MAP_WINDOW = 65536 }; /* jobs, when nothing else is said */
 
 /* A stream that can be run; with its defaults filled in.  0 or PM_EINVAL. */
 int map_check_stream(struct pm_stream *stream, bool by_hand);
+
+/* ------------------------------------------------------------ map_lanes.c
+ * Maps whose jobs are in lanes. */
+
+int map_lanes_open(struct map *m);
+void map_lanes_close(struct map *m);
+
+/* The lane for this job, NULL: the map has none.  And put the job into it.  0,
+ * PM_EINVAL or PM_ENOMEM. */
+int map_lanes_find(
+	struct map *m, const struct pm_job *from, struct lane **lane, bool *is_new);
+void map_lanes_enter(struct map *m, struct lane *lane, bool is_new, struct job *job);
+
+/* The next job of a map with lanes, still in its lane; NULL: none may begin now.
+ * The host may refuse it: then it has its result, false.  It was sent: say so. */
+struct job *map_lane_job(struct pm_pool *pool);
+bool map_admit(struct pm_pool *pool, struct job *job);
+void map_begun(struct pm_pool *pool, struct job *job);
+
+/* As `again` of struct waiter. */
+bool map_again(struct waiter *waiter, struct job *job);
+
+/* Let go what is due in lanes; come back when more will be. */
+void map_turn_lanes(struct pm_pool *pool);
+void map_arm_lanes(struct pm_pool *pool);
 
 /* --------------------------------------------------------------- future.c */
 

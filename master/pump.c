@@ -30,9 +30,11 @@ void pool_turn(struct pm_pool *pool)
 	}
 	future_call_back(pool);
 	map_deliver_all(pool);
+	map_turn_lanes(pool);
 	dispatch_run(pool);
 	map_end_all(pool);
 	dispatch_flush(pool);
+	map_arm_lanes(pool);
 	shutdown_turn(pool);
 	pool->depth--;
 	if (!pool->depth) {

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lane - the lanes of one map; see lane.h.
+ */
+#include "master/lane.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A timer comes late now and then; what was missed by less than that is made up
+ * for, so that a rate is kept on the average. */
+enum { TABLE_FIRST = 64, CATCH_UP_US = 20000 };
+
+/* ------------------------------------------------------------------- table */
+
+/* FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
+static uint64_t hash_of(const char *name, size_t len)
+{
+	uint64_t h = 14695981039346656037u;
+	for (size_t i = 0; i < len; i++) {
+		h = (h ^ (unsigned char)name[i]) * 1099511628211u;
+	}
+	return h;
+}
+
+void lanes_init(struct lanes *l, double rate)
+{
+	*l = (struct lanes){.rate = rate};
+	for (size_t i = 0; i < LANE_BUCKETS; i++) {
+		list_init(&l->ready[i]);
+	}
+}
+
+void lanes_fini(struct lanes *l)
+{
+	for (size_t i = 0; i < l->cap; i++) {
+		while (l->table[i]) {
+			struct lane *next = l->table[i]->next;
+			free(l->table[i]);
+			l->table[i] = next;
+		}
+	}
+	free(l->table);
+	heap_fini(&l->due_lanes);
+	heap_fini(&l->due_jobs);
+	lanes_init(l, 0);
+}
+
+static bool grow(struct lanes *l)
+{
+	size_t cap = l->cap ? l->cap * 2 : TABLE_FIRST;
+	struct lane **table = calloc(cap, sizeof(struct lane *));
+	if (!table) {
+		return l->cap > 0; /* longer chains have to do */
+	}
+	for (size_t i = 0; i < l->cap; i++) {
+		struct lane *lane, *next;
+		for (lane = l->table[i]; lane; lane = next) {
+			next = lane->next;
+			lane->next = table[lane->hash & (cap - 1)];
+			table[lane->hash & (cap - 1)] = lane;
+		}
+	}
+	free(l->table);
+	l->table = table;
+	l->cap = cap;
+	return true;
+}
+
+struct lane *lanes_find(const struct lanes *l, const char *name, size_t len)
+{
+	uint64_t hash = hash_of(name, len);
+	struct lane *lane = l->cap ? l->table[hash & (l->cap - 1)] : NULL;
+	while (lane && !(lane->hash == hash && strlen(lane->name) == len &&
+			       memcmp(lane->name, name, len) == 0)) {
+		lane = lane->next;
+	}
+	return lane;
+}
+
+struct lane *lanes_get(struct lanes *l, const char *name, size_t len, bool *is_new)
+{
+	struct lane *lane = lanes_find(l, name, len);
+	*is_new = !lane;
+	if (lane || (l->ct >= l->cap && !grow(l))) {
+		return lane;
+	}
+	lane = calloc(1, sizeof *lane + len + 1);
+	if (lane) {
+		memcpy(lane->name, name, len);
+		lane->hash = hash_of(name, len);
+		list_init(&lane->waiting);
+		struct lane **at = &l->table[lane->hash & (l->cap - 1)];
+		lane->next = *at;
+		*at = lane;
+		l->ct++;
+	}
+	return lane;
+}
+
+static void forget(struct lanes *l, struct lane *lane)
+{
+	struct lane **at = &l->table[lane->hash & (l->cap - 1)];
+	while (*at != lane) {
+		at = &(*at)->next;
+	}
+	*at = lane->next;
+	l->ct--;
+	free(lane);
+}
+
+/* ------------------------------------------------------------------- ready */
+
+static void unlink_lane(struct lanes *l, struct lane *lane)
+{
+	if (lane->linked) {
+		list_remove(&l->ready[lane->bucket], &lane->link);
+		lane->linked = false;
+	}
+}
+
+static bool may_begin(const struct lane *lane)
+{
+	unsigned max = lane->limits.concurrency;
+	return !list_empty(&lane->waiting) && !lane->limits.hold &&
+	       (!max || lane->begun_ct < max);
+}
+
+/* Where it belongs now: into its bucket, among those that are due later, or, when it
+ * has nothing left, nowhere. */
+static void place(struct lanes *l, struct lane *lane, uint64_t now_us)
+{
+	unlink_lane(l, lane);
+	heap_remove(&l->due_lanes, &lane->due);
+	bool late = lane->next_us > now_us;
+	bool idle = list_empty(&lane->waiting) && !lane->begun_ct && !lane->resting_ct;
+	if (idle && !late) {
+		forget(l, lane);
+	} else if (late && (idle || may_begin(lane)) &&
+		   heap_put(&l->due_lanes, &lane->due, lane->next_us) == 0) {
+		return;
+	} else if (may_begin(lane)) {
+		lane->bucket = lane->begun_ct < LANE_BUCKETS ? (unsigned)lane->begun_ct
+							     : LANE_BUCKETS - 1;
+		lane->linked = true;
+		list_push_back(&l->ready[lane->bucket], &lane->link);
+	}
+}
+
+void lane_set(struct lanes *l, struct lane *lane, const struct pm_lane_limits *limits,
+	uint64_t now_us)
+{
+	lane->limits = *limits;
+	place(l, lane, now_us);
+}
+
+void lane_pause(struct lanes *l, struct lane *lane, uint64_t until_us, uint64_t now_us)
+{
+	lane->next_us = lane->next_us > until_us ? lane->next_us : until_us;
+	place(l, lane, now_us);
+}
+
+/* -------------------------------------------------------------------- jobs */
+
+void lanes_add(struct lanes *l, struct lane *lane, struct job *job, uint64_t now_us)
+{
+	job->lane = lane;
+	ledger_wait(job, &lane->waiting, false);
+	l->waiting_ct++;
+	if (lane->waiting.ct == 1) {
+		place(l, lane, now_us);
+	}
+}
+
+struct job *lanes_first(struct lanes *l, uint64_t now_us)
+{
+	if (l->rate > 0 && l->next_us > now_us) {
+		return NULL;
+	}
+	for (size_t i = 0; i < LANE_BUCKETS; i++) {
+		struct list_node *n = list_first(&l->ready[i]);
+		if (n) {
+			struct lane *lane = list_entry(n, struct lane, link);
+			return list_entry(list_first(&lane->waiting), struct job, link);
+		}
+	}
+	return NULL;
+}
+
+/* When the next one may begin, after one has at `now_us`. */
+static uint64_t after(uint64_t next_us, double rate, uint64_t now_us)
+{
+	uint64_t from = next_us + CATCH_UP_US > now_us ? next_us : now_us;
+	return rate > 0 ? from + (uint64_t)(1e6 / rate) : next_us;
+}
+
+void lanes_begin(struct lanes *l, struct job *job, uint64_t now_us)
+{
+	struct lane *lane = job->lane;
+	job->lane_state = LANE_BEGUN;
+	l->waiting_ct--;
+	lane->begun_ct++;
+	l->next_us = after(l->next_us, l->rate, now_us);
+	lane->next_us = after(lane->next_us, lane->limits.rate, now_us);
+	place(l, lane, now_us);
+}
+
+int lanes_rest(struct lanes *l, struct job *job, uint64_t at_us, uint64_t now_us)
+{
+	if (heap_put(&l->due_jobs, &job->due, at_us)) {
+		return PM_ENOMEM;
+	}
+	ledger_wait(job, NULL, false);
+	job->lane_state = LANE_RESTING;
+	job->lane->begun_ct--;
+	job->lane->resting_ct++;
+	place(l, job->lane, now_us);
+	return 0;
+}
+
+void lanes_leave(struct lanes *l, struct job *job, uint64_t now_us)
+{
+	struct lane *lane = job->lane;
+	if (!lane) {
+		return;
+	}
+	if (job->lane_state == LANE_BEGUN) {
+		lane->begun_ct--;
+	} else if (job->lane_state == LANE_RESTING) {
+		heap_remove(&l->due_jobs, &job->due);
+		lane->resting_ct--;
+	} else {
+		l->waiting_ct--;
+	}
+	job->lane = NULL;
+	place(l, lane, now_us);
+}
+
+/* -------------------------------------------------------------------- time */
+
+/* To the front: it has waited already. */
+static void wake_job(struct lanes *l, struct job *job, uint64_t now_us)
+{
+	struct lane *lane = job->lane;
+	heap_remove(&l->due_jobs, &job->due);
+	lane->resting_ct--;
+	job->lane_state = LANE_WAITING;
+	ledger_wait(job, &lane->waiting, true);
+	l->waiting_ct++;
+	place(l, lane, now_us);
+}
+
+void lanes_turn(struct lanes *l, uint64_t now_us)
+{
+	struct due *d;
+	while ((d = heap_first(&l->due_jobs)) && d->at_us <= now_us) {
+		wake_job(l, list_entry(d, struct job, due), now_us);
+	}
+	while ((d = heap_first(&l->due_lanes)) && d->at_us <= now_us) {
+		place(l, list_entry(d, struct lane, due), now_us);
+	}
+}
+
+static bool any_ready(const struct lanes *l)
+{
+	for (size_t i = 0; i < LANE_BUCKETS; i++) {
+		if (!list_empty(&l->ready[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+uint64_t lanes_next_us(const struct lanes *l)
+{
+	const struct due *job = heap_first(&l->due_jobs);
+	const struct due *lane = heap_first(&l->due_lanes);
+	uint64_t at = UINT64_MAX;
+	at = job && job->at_us < at ? job->at_us : at;
+	at = lane && lane->at_us < at ? lane->at_us : at;
+	if (l->rate > 0 && l->next_us < at && any_ready(l)) {
+		at = l->next_us;
+	}
+	return at;
+}
