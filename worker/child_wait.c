@@ -93,7 +93,7 @@ static void over_cb(evutil_socket_t fd, short what, void *ctx)
 	struct child_wait *w = ctx;
 	(void)fd;
 	(void)what;
-	w->timed_out = w->parked; /* else it is over already */
+	w->timed_out = true;
 	wake(w);
 }
 

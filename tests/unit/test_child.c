@@ -542,6 +542,8 @@ Test(child, ends_before_its_parent, .timeout = 30)
 	rig_expect(&ended[0], 0, "");
 }
 
+static bool gathers;
+
 static int gather_and_tell(pm_task *task, const void *arg, size_t len)
 {
 	struct pm_task *children[2];
@@ -549,6 +551,8 @@ static int gather_and_tell(pm_task *task, const void *arg, size_t len)
 	(void)len;
 	EXPECT(task, spawn(task, nap, "60000", &children[0]) == 0);
 	EXPECT(task, spawn(task, nap, "60000", &children[1]) == 0);
+	EXPECT(task, pm_sleep(task, 0) == 0); /* they wait before it does */
+	gathers = true;
 	EXPECT(task, pm_gather(task, children, 2) == PM_ECANCELLED);
 	EXPECT(task, !pm_child_result(children[0]));
 	EXPECT(task, cancelled_ct == 0);
@@ -557,16 +561,52 @@ static int gather_and_tell(pm_task *task, const void *arg, size_t len)
 	return PM_ECANCELLED;
 }
 
-Test(child, is_cancelled_after_its_cancelled_parent, .timeout = 30)
+static void cancel_while_it_gathers(bool with_another)
 {
+	uint64_t ids[] = {99, 1};
+	ended_ct = cancelled_ct = 0;
+	gathers = false;
 	(void)rig_queue(1, gather_and_tell, "");
 	(void)runner_turn(true);
-	cr_assert_eq(begun_ct, 2);
+	while (!gathers) {
+		rig_turn();
+	}
+	if (with_another) {
+		runner_cancel_all(ids, 2);
+	} else {
+		cr_assert(runner_cancel(1));
+	}
+	rig_run_until(1);
+	rig_expect(&ended[0], PM_ECANCELLED, "cancelled");
+	cr_assert_eq(cancelled_ct, 2);
+}
+
+Test(child, is_cancelled_after_its_cancelled_parent, .timeout = 30)
+{
+	cancel_while_it_gathers(false);
+	cancel_while_it_gathers(true);
+}
+
+static int gather_the_slow_one(pm_task *task, const void *arg, size_t len)
+{
+	(void)arg;
+	(void)len;
+	EXPECT(task, spawn(task, be_slow_to_end, "", &slow) == 0);
+	return pm_gather(task, &slow, 1);
+}
+
+/* Both are ready: the child goes on first, and must not wake its parent again. */
+Test(child, may_end_as_its_parent_is_cancelled, .timeout = 30)
+{
+	(void)rig_queue(1, gather_the_slow_one, "");
+	(void)runner_turn(true);
+	pm_child_cancel(slow);
+	(void)runner_turn(true);
+	task_wake(slow);
 	cr_assert(runner_cancel(1));
 	rig_run_until(1);
-	cr_assert_eq(
-		ended[0].failure.error, PM_ECANCELLED, "%s", ended[0].failure.message);
-	cr_assert_eq(cancelled_ct, 2);
+	rig_expect(&ended[0], PM_ECANCELLED, "cancelled");
+	cr_assert_eq(over_ct, 1);
 }
 
 static int have_offspring(pm_task *task, const void *arg, size_t len)

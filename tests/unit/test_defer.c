@@ -183,6 +183,25 @@ static int defer_without(pm_task *task, const void *arg, size_t len)
 	return pm_defer(task, NULL, NULL);
 }
 
+static int defer_and_note_as_it_is_cancelled(pm_task *task, const void *arg, size_t len)
+{
+	EXPECT(task, pm_sleep(task, 60000) == PM_ECANCELLED);
+	return defer_and_note(task, arg, len);
+}
+
+Test(defer, tells_of_a_cancellation_once, .timeout = 30)
+{
+	(void)rig_queue(1, defer_and_note_as_it_is_cancelled, "5");
+	(void)runner_turn(true);
+	cr_assert(runner_cancel(1));
+	(void)runner_turn(true);
+	cr_assert_eq(on_cancel_ct, 1);
+	cr_assert(runner_cancel(1));
+	rig_run_until(1);
+	cr_assert_eq(on_cancel_ct, 1);
+	rig_expect(&ended[0], 0, "5");
+}
+
 Test(defer, goes_on_when_nobody_stops_it, .timeout = 30)
 {
 	(void)rig_queue(1, defer_and_note, "5");
@@ -314,6 +333,19 @@ Test(deadline, counts_from_the_start_and_not_from_the_wait, .timeout = 30)
 		run_within(5, wait_often, ""), PM_ETIMEDOUT, "ran for more than 5 ms");
 }
 
+/* As if it had begun a minute ago. */
+static int begin_early(pm_task *task, const void *arg, size_t len)
+{
+	task->started_at_us -= 59999 * 1000;
+	return nap(task, arg, len);
+}
+
+Test(deadline, counts_what_was_before_the_first_wait, .timeout = 30)
+{
+	rig_expect(run_within(60000, begin_early, "60000"), PM_ETIMEDOUT,
+		"ran for more than 60000 ms");
+}
+
 static int compute_and_wait(pm_task *task, const void *arg, size_t len)
 {
 	uint64_t from = clock_now_us();
@@ -333,6 +365,35 @@ Test(deadline, is_not_a_cancellation_by_others, .timeout = 30)
 	rig_queue(1, nap, "60000")->timeout_ms = 1000;
 	(void)runner_turn(true);
 	cr_assert(runner_cancel(1));
+	rig_run_until(1);
+	rig_expect(&ended[0], PM_ECANCELLED, "cancelled");
+}
+
+/* Takes its time to end when it is cancelled, until somebody wakes it. */
+static int linger(pm_task *task, const void *arg, size_t len)
+{
+	int err = pm_sleep(task, 60000);
+	(void)arg;
+	(void)len;
+	the_task = task;
+	if (timer) {
+		event_active(timer, EV_TIMEOUT, 0);
+	}
+	task_stay(task, NULL, NULL);
+	return err;
+}
+
+Test(deadline, does_not_matter_to_a_task_that_was_cancelled, .timeout = 30)
+{
+	struct pm_task *task = rig_queue(1, linger, "");
+	task->timeout_ms = 60000;
+	(void)runner_turn(true);
+	cr_assert(runner_cancel(1));
+	(void)runner_turn(true);
+	cr_assert_eq(the_task, task);
+	event_active(task->deadline, EV_TIMEOUT, 0);
+	cr_assert_geq(event_base_loop(rig_base, EVLOOP_NONBLOCK), 0);
+	task_wake(task);
 	rig_run_until(1);
 	rig_expect(&ended[0], PM_ECANCELLED, "cancelled");
 }
@@ -358,18 +419,7 @@ Test(deadline, stops_deferred_work, .timeout = 30)
 	cr_assert_eq(on_cancel_ct, 1);
 }
 
-/* The function is over in time, its children take longer. */
-static int linger(pm_task *task, const void *arg, size_t len)
-{
-	(void)pm_sleep(task, 60000);
-	(void)arg;
-	(void)len;
-	the_task = task;
-	event_active(timer, EV_TIMEOUT, 0);
-	task_stay(task, NULL, NULL);
-	return 0;
-}
-
+/* The function is over in time, its child takes longer. */
 static int leave_one_that_lingers(pm_task *task, const void *arg, size_t len)
 {
 	struct pm_task *child;

@@ -667,7 +667,7 @@ Test(runner, cancels_nothing_that_is_not_there, .timeout = 10)
 
 Test(runner, cancels_many_at_once, .timeout = 10)
 {
-	uint64_t ids[] = {7, 99, 3, 1, 3, 5, UINT64_MAX, 7, 8};
+	uint64_t ids[] = {UINT64_MAX, 99, 8, 7, 7, 5, 3, 3, 1};
 	begin_runner(4);
 	for (uint64_t i = 0; i < 10; i++) {
 		queue(i, wait_once, "x");
@@ -741,6 +741,7 @@ Test(runner, lets_a_cancelled_task_stay, .timeout = 10)
 	cr_assert(runner_cancel(1));
 	(void)runner_turn(true);
 	cr_assert_eq(ended_ct, 0);
+	cr_assert(runner_cancel(1));
 	cr_assert_eq(stay_cancel_ct, 0, "it knows that already");
 	wake(1);
 	(void)runner_turn(true);
