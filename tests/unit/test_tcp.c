@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -52,6 +53,11 @@ static int answer(getaddrinfo_fn *real, const char *host, const char *port,
 	}
 	if (strcmp(host, "slow.test") == 0) {
 		(void)!read(slow[0], &byte, 1);
+	}
+	if (strcmp(host, "late.test") == 0) {
+		*found = numeric(real, "127.0.0.3", port, NULL);
+		*found = numeric(real, "127.0.0.1", port, *found);
+		return 0;
 	}
 	*found = numeric(real, "127.0.0.1", port, NULL);
 	if (strcmp(host, "three.test") == 0) { /* they come first */
@@ -385,8 +391,7 @@ Test(tcp, gives_up_connecting_in_time, .timeout = 20)
 	close_all_of(fd, fillers);
 }
 
-/* 127.0.0.2 refuses, 127.0.0.3 listens; then it does not, and the last one never
- * answers. */
+/* 127.0.0.1 comes first and never answers; then 127.0.0.3 does not even listen. */
 Test(tcp, leaves_time_for_the_other_addresses, .timeout = 20)
 {
 	int fillers[3], hole = make_black_hole(fillers);
@@ -395,11 +400,13 @@ Test(tcp, leaves_time_for_the_other_addresses, .timeout = 20)
 	struct sockaddr_in at = loopback("127.0.0.3", port);
 	cr_assert_eq(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
 	cr_assert_eq(listen(fd, 5), 0);
-	target.host = "three.test";
+	target.host = "late.test";
 	target.port = port;
-	target.timeout_ms = 200;
+	target.timeout_ms = 1200;
+	uint64_t before_ms = clock_now_ms();
 	run_one(task_connect, NULL, 0);
 	expect_success(0);
+	cr_assert_lt(clock_now_ms() - before_ms, 1100, "all of it for the first one");
 	close(fd);
 	expect_no_connection(
 		"three.test", port, 60, PM_ETIMEDOUT, PM_DOMAIN_ERRNO, ETIMEDOUT);
@@ -750,6 +757,7 @@ static int task_write_until_error(pm_task *task, const void *arg, size_t len)
 
 Test(tcp, does_not_die_of_a_broken_pipe, .timeout = 20)
 {
+	signal(SIGPIPE, SIG_DFL); /* Criterion ignores it */
 	start_connected(task_write_until_error);
 	close(other);
 	other = -1;
@@ -758,6 +766,26 @@ Test(tcp, does_not_die_of_a_broken_pipe, .timeout = 20)
 	cr_assert_eq(ended[0].failure.domain, PM_DOMAIN_ERRNO);
 	cr_assert(
 		ended[0].failure.code == EPIPE || ended[0].failure.code == ECONNRESET);
+	close_backdoor();
+}
+
+static int task_write_after_shutdown(pm_task *task, const void *arg, size_t len)
+{
+	pm_tcp *tcp;
+	(void)arg;
+	(void)len;
+	REQUIRE(task, connect_to_test(task, &tcp) == 0);
+	REQUIRE(task, pm_tcp_shutdown(tcp) == 0);
+	return pm_tcp_write(task, tcp, "too late", 8);
+}
+
+Test(tcp, writes_no_more_after_a_shutdown, .timeout = 20)
+{
+	signal(SIGPIPE, SIG_DFL);
+	start_connected(task_write_after_shutdown);
+	run_until(1);
+	cr_assert_eq(ended[0].failure.error, PM_ERESET);
+	cr_assert_eq(ended[0].failure.code, EPIPE);
 	close_backdoor();
 }
 
