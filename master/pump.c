@@ -8,6 +8,8 @@
  * again.  On the host's base it runs in a callback of that base, which cannot be
  * run from its own callbacks: there a call that blocks is refused.
  */
+#include <sys/time.h>
+
 #include "common/clock.h"
 #include "common/error.h"
 #include "master/forkserver.h"
@@ -110,6 +112,20 @@ static int run_until(struct pm_pool *pool, bool (*done)(void *ctx), void *ctx,
 	return err;
 }
 
+/* Are we in a callback of this base?  libevent has no such question, and warns on
+ * stderr when its loop is entered twice.  But while it calls back, and only then, its
+ * time stands still. */
+static bool is_running(struct event_base *base)
+{
+	struct timeval before, now, after;
+	event_base_gettimeofday_cached(base, &before);
+	do {
+		gettimeofday(&now, NULL);
+	} while (!evutil_timercmp(&now, &before, !=));
+	event_base_gettimeofday_cached(base, &after);
+	return !evutil_timercmp(&before, &after, !=);
+}
+
 int pool_run_until(
 	struct pm_pool *pool, bool (*done)(void *ctx), void *ctx, int timeout_ms)
 {
@@ -118,7 +134,7 @@ int pool_run_until(
 	if (done(ctx)) {
 		return 0;
 	}
-	if (pool->depth && !pool->own_base) {
+	if (!pool->own_base && (pool->depth || is_running(pool->base))) {
 		return error_note(PM_ESTATE,
 			"a callback on the host's event base cannot wait for the pool");
 	}
