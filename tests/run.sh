@@ -116,7 +116,8 @@ tsan)
 	# shadow is), so what has threads runs as programs: hosts with pools and
 	# threads, and the command with its coroutines.
 	export TSAN_OPTIONS="suppressions=tests/support/tsan.supp second_deadlock_stack=1 die_after_fork=0"
-	for mode in plain threads pools-in-threads twice fork-then-open; do
+	for mode in plain threads pools-in-threads futures-in-threads foreign-thread \
+		twice fork-then-open; do
 		mkdir "$report/$mode"
 		program "$build/tests/fault/prog_host" "$mode" "$report/$mode"
 	done

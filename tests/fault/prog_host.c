@@ -265,7 +265,7 @@ static void *use_pools(void *result)
 	return NULL;
 }
 
-static int pools_in_threads(void)
+static int in_threads(void *(*use)(void *result))
 {
 	enum { THREADS = 3 };
 	pthread_t ids[THREADS];
@@ -274,7 +274,7 @@ static int pools_in_threads(void)
 		return die("forkserver");
 	}
 	for (int i = 0; i < THREADS; i++) {
-		if (pthread_create(&ids[i], NULL, use_pools, &results[i])) {
+		if (pthread_create(&ids[i], NULL, use, &results[i])) {
 			return die("thread");
 		}
 	}
@@ -283,6 +283,161 @@ static int pools_in_threads(void)
 		status |= results[i];
 	}
 	return status;
+}
+
+static int pools_in_threads(void)
+{
+	return in_threads(use_pools);
+}
+
+/* Another thread's calls are refused, whatever they are, and change nothing. */
+struct foreign {
+	pm_pool *pool;
+	pm_future *future;
+	pm_iter *iter;
+	int wrong; /* calls that were not refused */
+};
+
+static int one_job(void *ctx, struct pm_job *job)
+{
+	static const unsigned number = 21;
+	unsigned *given = ctx;
+	*job = PM_JOB(number);
+	return ++*given > 1 ? PM_SOURCE_END : PM_SOURCE_JOB;
+}
+
+static void note_call(pm_future *future, void *ctx)
+{
+	(void)future;
+	++*(unsigned *)ctx;
+}
+
+static int count_accepted(const int *errors, size_t ct)
+{
+	int accepted = 0;
+	for (size_t i = 0; i < ct; i++) {
+		if (errors[i] != PM_ESTATE) {
+			fprintf(stderr, "call %zu: %s\n", i, pm_error_name(errors[i]));
+			accepted++;
+		}
+	}
+	return accepted;
+}
+
+static void *use_foreign_pool(void *ctx)
+{
+	struct foreign *x = ctx;
+	unsigned given = 0;
+	struct pm_job job = {0};
+	struct pm_result r;
+	const struct pm_result *next;
+	pm_future *f = NULL;
+	pm_iter *it = NULL;
+	struct pm_stream s = {.task = task_double, .source = one_job, .ctx = &given};
+	int errors[] = {
+		pm_submit(x->pool, task_double, &job, &f),
+		pm_map(x->pool, task_double, &job, 1, &r),
+		pm_apply(x->pool, task_double, NULL, 0, &r),
+		pm_starmap(x->pool, task_double, &given, sizeof given, 1, &r),
+		pm_imap(x->pool, &s, &it),
+		pm_next(x->iter, 0, &next),
+		pm_future_cancel(x->future),
+		pm_future_on_done(x->future, note_call, &given),
+		pm_wait(&x->future, 1, PM_ALL, 0, NULL),
+		pm_pool_wait_room(x->pool, 0),
+		pm_pool_fd(x->pool),
+		pm_pool_step(x->pool),
+		pm_pool_shutdown(x->pool, PM_CANCEL_ALL, 0),
+		pm_pool_join(x->pool, 0),
+	};
+	s.sink = ignore;
+	int more[] = {
+		pm_map_stream(x->pool, &s),
+		pm_map_async(x->pool, &s, &f),
+	};
+	pm_pool *same = x->pool;
+	pm_pool_close(&same);
+	pm_pool_terminate(&same);
+	x->wrong = count_accepted(errors, sizeof errors / sizeof *errors) +
+		   count_accepted(more, sizeof more / sizeof *more) +
+		   (same != x->pool) + (f || it || given);
+	return NULL;
+}
+
+static int foreign_thread(void)
+{
+	struct foreign x = {0};
+	unsigned number = 4, given = 0;
+	struct pm_job job = PM_JOB(number);
+	struct pm_stream s = {.task = task_double, .source = one_job, .ctx = &given};
+	const struct pm_result *r;
+	pthread_t id;
+	if (open_pool(&x.pool, 1, 4) ||
+		pm_submit(x.pool, task_double, &job, &x.future) ||
+		pm_imap(x.pool, &s, &x.iter)) {
+		return die("open");
+	}
+	if (pthread_create(&id, NULL, use_foreign_pool, &x)) {
+		return die("thread");
+	}
+	pthread_join(id, NULL);
+	int status = x.wrong || pm_wait(&x.future, 1, PM_ALL, PM_FOREVER, NULL) ||
+		     pm_future_result(x.future)->error ||
+		     pm_next(x.iter, PM_FOREVER, &r) != 1 || use_pool(x.pool);
+	pm_iter_close(&x.iter);
+	pm_future_free(&x.future);
+	pm_pool_close(&x.pool);
+	return status ? die("foreign thread") : 0;
+}
+
+/* Futures with callbacks, iterators and shutdowns, in several threads at once. */
+static int use_futures(pm_pool *pool)
+{
+	enum { FUTURES = 300 };
+	pm_future *futures[FUTURES];
+	unsigned called = 0, given = 0, wrong = 0;
+	struct pm_stream s = {.task = task_double, .source = one_job, .ctx = &given};
+	const struct pm_result *r;
+	pm_iter *it;
+	if (pm_imap(pool, &s, &it)) {
+		return die("imap");
+	}
+	for (unsigned i = 0; i < FUTURES; i++) {
+		struct pm_job job = PM_JOB(i);
+		if (pm_submit(pool, task_double, &job, &futures[i]) ||
+			pm_future_on_done(futures[i], note_call, &called)) {
+			return die("submit");
+		}
+	}
+	wrong += pm_wait(futures, FUTURES, PM_ALL, PM_FOREVER, NULL) != 0;
+	wrong += pm_next(it, PM_FOREVER, &r) != 1 || r->error;
+	pm_iter_close(&it);
+	wrong += pm_pool_shutdown(pool, PM_DRAIN, PM_FOREVER) ||
+		 pm_pool_join(pool, PM_FOREVER);
+	for (unsigned i = 0; i < FUTURES; i++) {
+		wrong += pm_future_result(futures[i])->error != 0;
+		pm_future_free(&futures[i]);
+	}
+	return wrong || called != FUTURES ? die("futures") : 0;
+}
+
+static void *use_futures_in_thread(void *result)
+{
+	for (int i = 0; i < 3 && !*(int *)result; i++) {
+		pm_pool *pool;
+		if (open_pool(&pool, 2, 8)) {
+			*(int *)result = die("open");
+			break;
+		}
+		*(int *)result = use_futures(pool);
+		pm_pool_close(&pool);
+	}
+	return NULL;
+}
+
+static int futures_in_threads(void)
+{
+	return in_threads(use_futures_in_thread);
 }
 
 static int twice(void)
@@ -340,6 +495,8 @@ static const struct mode {
 	{"fork-with-pool", fork_with_pool},
 	{"threads", threads},
 	{"pools-in-threads", pools_in_threads},
+	{"futures-in-threads", futures_in_threads},
+	{"foreign-thread", foreign_thread},
 	{"twice", twice},
 	{"closed-stdio", closed_stdio},
 	{"chld-ignored", chld_ignored},

@@ -165,6 +165,12 @@ Test(forkserver, can_be_started_while_threads_run, .timeout = 60)
 Test(forkserver, serves_pools_in_several_threads, .timeout = 60)
 {
 	check_host("pools-in-threads");
+	check_host("futures-in-threads");
+}
+
+Test(forkserver, pools_belong_to_their_threads, .timeout = 60)
+{
+	check_host("foreign-thread");
 }
 
 Test(forkserver, serves_a_host_without_standard_descriptors, .timeout = 60)
