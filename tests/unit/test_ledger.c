@@ -368,6 +368,85 @@ Test(ledger, frees_all_jobs_at_the_end, .timeout = 10)
 	cr_assert_eq(ledger_find(&l, again->id), again);
 }
 
+/* -------------------------------------------------- counting, giving away */
+
+Test(ledger, counts_what_is_not_done, .timeout = 10)
+{
+	struct job *a = add("a"), *b = add("b"), *c = add("c");
+	cr_assert_eq(l.live_ct, 3);
+	ledger_send(a, &held, slot);
+	ledger_requeue(&l, a, true);
+	ledger_send(a, &held, slot);
+	cr_assert_eq(l.live_ct, 3, "a job that moves lives");
+	ledger_settle(&l, a);
+	cr_assert_eq(l.live_ct, 2);
+	cr_assert_eq(l.open_ct, 3);
+	ledger_settle(&l, b);
+	ledger_free(&l, b);
+	cr_assert_eq(l.live_ct, 1, "counted once, when it was done");
+	ledger_free(&l, c);
+	cr_assert_eq(l.live_ct, 0, "one that never came to its end");
+	cr_assert_eq(l.open_ct, 1);
+	ledger_fini(&l);
+	cr_assert_eq(l.live_ct, 0);
+	cr_assert_eq(l.open_ct, 0);
+}
+
+static unsigned settled_ct;
+
+static void on_settled(struct waiter *waiter, struct job *job)
+{
+	(void)waiter;
+	(void)job;
+	settled_ct++;
+}
+
+/* Who waits is the caller's affair: no move calls it, none forgets it. */
+Test(ledger, keeps_the_waiter_through_every_move, .timeout = 10)
+{
+	struct waiter waiter = {.settled = on_settled};
+	struct job *job = add("a");
+	job->waiter = &waiter;
+	ledger_send(job, &held, slot);
+	ledger_requeue(&l, job, false);
+	ledger_send(job, &held, slot);
+	ledger_requeue(&l, job, true);
+	ledger_settle(&l, job);
+	cr_assert_eq(job->waiter, &waiter);
+	ledger_free(&l, job);
+	cr_assert_eq(settled_ct, 0);
+}
+
+Test(ledger, gives_a_job_away_that_outlives_it, .timeout = 10)
+{
+	struct job *job = add("argument");
+	uint64_t id = job->id;
+	ledger_settle(&l, job);
+	job->result.bytes = strdup("result");
+	ledger_take_out(&l, job);
+	cr_assert_null(ledger_find(&l, id));
+	cr_assert_eq(l.open_ct, 0);
+	cr_assert_eq(l.live_ct, 0);
+	ledger_fini(&l);
+	cr_assert_eq(cleared_ct, 0);
+	cr_assert_str_eq((char *)job->arg, "argument");
+	cr_assert_str_eq(job->result.bytes, "result");
+	ledger_free_job(job);
+	cr_assert_eq(cleared_ct, 1);
+}
+
+Test(ledger, gives_its_place_to_another, .timeout = 10)
+{
+	struct job *job = add("a");
+	uint64_t id = job->id;
+	ledger_take_out(&l, job);
+	struct job *other = add("b");
+	cr_assert_neq(other->id, id);
+	cr_assert_eq(ledger_find(&l, other->id), other);
+	cr_assert_eq(l.queue.ct, 1);
+	ledger_free_job(job);
+}
+
 /* ------------------------------------------------------------ all together */
 
 /* What a job should look like. */
@@ -420,11 +499,13 @@ Test(ledger, agrees_with_a_model, .timeout = 60)
 			cr_assert_eq(m->job->attempts, m->attempts);
 		}
 	}
-	size_t open = 0, listed = 0;
+	size_t open = 0, listed = 0, live = 0;
 	for (int i = 0; i < CT; i++) {
 		open += models[i].job != NULL;
+		live += models[i].job && models[i].state != JOB_DONE;
 		listed += models[i].job && models[i].list;
 	}
 	cr_assert_eq(l.open_ct, open);
+	cr_assert_eq(l.live_ct, live);
 	cr_assert_eq(l.queue.ct + l.suspects.ct + held.ct, listed);
 }

@@ -223,6 +223,64 @@ Test(order, aborts_when_a_job_comes_after_its_turn, .timeout = 10, .signal = SIG
 	order_put(&o, jobs[0]);
 }
 
+/* ---------------------------------------------------------------- put back */
+
+static void take_and_put_back(uint64_t index)
+{
+	struct job *job = order_first(&o);
+	cr_assert_not_null(job);
+	cr_assert_eq(job->index, index);
+	order_pop(&o);
+	cr_assert_neq(order_first(&o), job);
+	order_put_back(&o, job);
+	cr_assert_eq(order_first(&o), job);
+}
+
+Test(order, takes_one_back, .timeout = 10)
+{
+	reserve_up_to(3);
+	order_put(&o, jobs[0]);
+	take_and_put_back(0);
+	take_and_put_back(0);
+	order_put(&o, jobs[2]);
+	order_put(&o, jobs[1]);
+	take_and_put_back(0);
+	expect_next(0);
+	take_and_put_back(1);
+	expect_next(1);
+	expect_next(2);
+	cr_assert_null(order_first(&o));
+}
+
+/* While it was away its successors came. */
+Test(order, takes_one_back_before_those_that_came_meanwhile, .timeout = 10)
+{
+	reserve_up_to(4);
+	order_put(&o, jobs[0]);
+	order_pop(&o);
+	order_put(&o, jobs[2]);
+	order_put(&o, jobs[1]);
+	order_put_back(&o, jobs[0]);
+	order_put(&o, jobs[3]);
+	for (uint64_t i = 0; i < 4; i++) {
+		expect_next(i);
+	}
+}
+
+Test(order, takes_one_back_when_it_is_unordered, .timeout = 10)
+{
+	order_init(&o, false);
+	order_put(&o, jobs[7]);
+	order_put(&o, jobs[3]);
+	take_and_put_back(7);
+	order_pop(&o);
+	order_put(&o, jobs[1]);
+	order_put_back(&o, jobs[7]);
+	expect_next(7);
+	expect_next(3);
+	expect_next(1);
+}
+
 /* ------------------------------------------------------------ all together */
 
 /* A run of all jobs with at most `window` open, completed at random. */
@@ -241,6 +299,9 @@ static void run_with_window(size_t window, uint64_t seed)
 		}
 		for (size_t ct = dice_below(&seed, 4); ct > 0 && order_first(&o);
 			ct--) {
+			if (dice_below(&seed, 8) == 0) {
+				take_and_put_back(delivered);
+			}
 			expect_next(delivered++);
 		}
 	}
