@@ -18,10 +18,20 @@ static bool may_take(const struct slot *s)
 	return !max || s->sent_ct < max;
 }
 
+/* What is held in its place, also by those that it takes over from. */
+static size_t held_ct(const struct slot *s)
+{
+	size_t ct = 0;
+	for (; s; s = s->before) {
+		ct += s->held.ct;
+	}
+	return ct;
+}
+
 static bool has_credit(struct slot *s, uint64_t now_us)
 {
 	return s->state == SLOT_READY && !s->quarantine && !s->outbox.waiting_bytes &&
-	       may_take(s) && credit_has_room(&s->credit, s->held.ct, now_us);
+	       may_take(s) && credit_has_room(&s->credit, held_ct(s), now_us);
 }
 
 /* --------------------------------------------------------------- schedules */

@@ -72,6 +72,7 @@ struct slot {
 	bool quarantine;     /* takes one suspect at a time, nothing else */
 	bool recycled;       /* DRAINING because it has had its share of jobs */
 	bool replaced;       /* and a spare slot has taken its place */
+	struct slot *before; /* it has taken the place of this one, which is DRAINING */
 	bool said_bye;
 	uint64_t bye_sequence;  /* last frame it says it has sent */
 	unsigned silent_beats;  /* of ours, without one of its own; LOST: since then */

@@ -483,6 +483,7 @@ void slot_recycle(struct slot *s)
 	s->recycled = true;
 	if (spare) {
 		s->replaced = true;
+		spare->before = s;
 		spare->concurrency = s->concurrency;
 		slot_start(spare);
 	}
@@ -520,6 +521,16 @@ static void describe(const struct slot *s, int status, char *out, size_t size)
 	}
 }
 
+/* Its successor has the place for itself now. */
+static void leave_place(struct slot *s)
+{
+	for (unsigned i = 0; s->replaced && i < s->pool->slot_ct; i++) {
+		struct slot *other = &s->pool->slots[i];
+		other->before = other->before == s ? s->before : other->before;
+	}
+	s->before = NULL;
+}
+
 void slot_exited(struct slot *s, int status)
 {
 	struct pm_pool *pool = s->pool;
@@ -539,6 +550,7 @@ void slot_exited(struct slot *s, int status)
 			s->number, (long)s->pid, pool->options.max_jobs_per_worker);
 	}
 	s->state = SLOT_LOST;
+	leave_place(s);
 	s->has_ended = true;
 	s->last_status = status;
 	s->last_pid = s->pid;
