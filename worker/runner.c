@@ -30,6 +30,9 @@ struct seat {
 /* Idle stacks over the concurrency that are kept: children come in waves. */
 enum { SPARE_SEATS = 256 };
 
+/* Without memory for a stack, the next try comes after so long, or when a task ends. */
+enum { STARVED_US = 100000 };
+
 static struct blackbox no_blackbox; /* until there is one that somebody reads */
 
 static struct {
@@ -42,7 +45,8 @@ static struct {
 	struct list parked;  /* tasks */
 	struct list idle;    /* seats */
 	unsigned started_ct;
-	bool starved;       /* no memory for one more stack */
+	bool starved; /* no memory for one more stack, a moment ago */
+	uint64_t starved_at_us;
 	uint64_t queued_ct; /* tasks that ever came */
 	struct blackbox *blackbox;
 	bool may_start; /* in this turn */
@@ -252,6 +256,7 @@ static void on_no_seat(void)
 		n = list_pop_front(&self.queued);
 	}
 	self.starved = self.started_ct > 0;
+	self.starved_at_us = clock_now_us();
 	if (n) {
 		finish_unbegun(list_entry(n, struct pm_task, link), PM_ENOMEM);
 	}
@@ -282,6 +287,10 @@ bool runner_turn(bool may_start)
 {
 	bool work = runner_has_work(may_start);
 	self.may_start = may_start;
+	if (self.starved && clock_now_us() - self.starved_at_us > STARVED_US) {
+		self.starved =
+			false; /* no task may ever end, and yet there is memory */
+	}
 	resume_ready();
 	start_some(may_start);
 	trim_seats();
