@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Integration tests of many futures: waiting for several, how much may be handed in,
+ * and what is left of them.
+ */
+#include "tests/support/host_rig.h"
+
+enum { LIMIT = 60 }; /* seconds for each test */
+
+/* --------------------------------------------------------------------- wait */
+
+Test(future_wait, wait_for_all_any_and_the_first_error, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(1, 8);
+	size_t which = 99;
+	pm_future *f[] = {submit(pool, DO_WAIT, 0, 0), submit(pool, DO_WAIT, 1, 0),
+		submit(pool, DO_ECHO, 2, 0)};
+	cr_assert_eq(pm_wait(f, 3, PM_ANY, PM_FOREVER, &which), 0);
+	cr_assert_eq(which, 2);
+	check_error(pm_wait(f, 3, PM_ALL, 0, &which), PM_ETIMEDOUT, "a look");
+	check_error(pm_wait(f, 3, PM_ALL, 20, &which), PM_ETIMEDOUT, "20 ms");
+	check_error(pm_wait(f, 2, PM_ANY, 20, &which), PM_ETIMEDOUT, "any");
+	cr_assert_eq(which, 2, "a time-out has changed it");
+	pm_future *bad = submit(pool, DO_FAIL, 3, 1);
+	pm_future *with_bad[] = {f[0], bad, f[1], f[2]};
+	cr_assert_eq(pm_wait(with_bad, 4, PM_FIRST_ERROR, PM_FOREVER, &which), 0);
+	cr_assert_eq(which, 1);
+	gate_open();
+	cr_assert_eq(pm_wait(f, 3, PM_FIRST_ERROR, PM_FOREVER, &which), 0);
+	cr_assert_lt(which, 3);
+	cr_assert_eq(pm_wait(f, 3, PM_ALL, PM_FOREVER, NULL), 0);
+	for (int i = 0; i < 3; i++) {
+		cr_assert_eq(end_of(&f[i]), 0);
+	}
+	cr_assert_eq(end_of(&bad), PM_EFAILED);
+	pm_pool_close(&pool);
+}
+
+Test(future_wait, wait_for_the_same_one_twice, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(1, 8);
+	size_t which = 99;
+	pm_future *f = submit(pool, DO_ECHO, 0, 0);
+	pm_future *twice[] = {f, f, f};
+	cr_assert_eq(pm_wait(twice, 3, PM_ALL, PM_FOREVER, &which), 0);
+	cr_assert_lt(which, 3);
+	cr_assert_eq(pm_wait(twice, 3, PM_ANY, 0, &which), 0);
+	cr_assert_eq(pm_wait(twice, 3, PM_FIRST_ERROR, 0, &which), 0);
+	pm_future_free(&f);
+	pm_pool_close(&pool);
+}
+
+Test(future_wait, wait_for_none, .timeout = LIMIT)
+{
+	size_t which = 99;
+	cr_assert_eq(pm_wait(NULL, 0, PM_ALL, PM_FOREVER, &which), 0);
+	cr_assert_eq(which, 0);
+	which = 99;
+	cr_assert_eq(pm_wait(NULL, 0, PM_FIRST_ERROR, PM_FOREVER, &which), 0);
+	cr_assert_eq(which, 0);
+	check_error(pm_wait(NULL, 0, PM_ANY, 0, &which), PM_EINVAL, "any of none");
+	check_error(pm_wait(NULL, 1, PM_ALL, 0, &which), PM_EINVAL, "no array");
+	pm_future *null = NULL;
+	check_error(pm_wait(&null, 1, PM_ALL, 0, &which), PM_EINVAL, "NULL in it");
+	check_error(pm_wait(NULL, 0, (enum pm_wait_for)3, 0, &which), PM_EINVAL, "3");
+}
+
+Test(future_wait, wait_for_two_pools_is_refused, .timeout = LIMIT)
+{
+	pm_pool *a = rig_pool(1, 1), *b = rig_pool(1, 1);
+	pm_future *f[] = {submit(a, DO_ECHO, 0, 0), submit(b, DO_ECHO, 1, 0)};
+	check_error(pm_wait(f, 2, PM_ALL, PM_FOREVER, NULL), PM_EINVAL, "two pools");
+	cr_assert_eq(end_of(&f[0]), 0);
+	cr_assert_eq(end_of(&f[1]), 0);
+	pm_pool_close(&a);
+	pm_pool_close(&b);
+}
+
+/* ----------------------------------------------------------------- how much */
+
+Test(future_wait, queue_max_bounds_what_is_open, .timeout = LIMIT)
+{
+	struct pm_pool_options o = rig_options(1, 2);
+	o.queue_max = 5;
+	pm_pool *pool = rig_open(&o);
+	pm_future *f[6] = {0};
+	struct errand e = {.what = DO_WAIT};
+	struct pm_job job = PM_JOB(e);
+	cr_assert_eq(pm_pool_wait_room(pool, 0), 0);
+	for (int i = 0; i < 5; i++) {
+		cr_assert_eq(pm_submit(pool, task_errand, &job, &f[i]), 0);
+	}
+	check_error(pm_submit(pool, task_errand, &job, &f[5]), PM_EFULL, "the 6th");
+	check_error(pm_submit(pool, task_errand, &job, NULL), PM_EFULL, "the 7th");
+	cr_assert_null(f[5]);
+	check_error(pm_pool_wait_room(pool, 0), PM_ETIMEDOUT, "a look");
+	check_error(pm_pool_wait_room(pool, 30), PM_ETIMEDOUT, "30 ms");
+	struct batch b = batch_new(20); /* maps have bounds of their own */
+	cr_assert_eq(pm_future_cancel(f[4]), 0);
+	cr_assert_eq(pm_pool_wait_room(pool, 0), 0);
+	gate_open();
+	batch_map(pool, task_echo, &b);
+	batch_check(&b);
+	cr_assert_eq(pm_submit(pool, task_errand, &job, &f[5]), 0);
+	for (int i = 0; i < 6; i++) {
+		cr_assert_eq(end_of(&f[i]), i == 4 ? PM_ECANCELLED : 0);
+	}
+	batch_free(&b);
+	pm_pool_close(&pool);
+}
+
+Test(future_wait, is_not_needed_for_a_job_to_run, .timeout = LIMIT)
+{
+	enum { JOBS = 500 };
+	pm_pool *pool = rig_pool(2, 16);
+	for (uint32_t i = 0; i < JOBS; i++) {
+		struct errand e = {.number = i, .what = i % 5 ? DO_ECHO : DO_FAIL};
+		struct pm_job job = PM_JOB(e);
+		cr_assert_eq(pm_submit(pool, task_errand, &job, NULL), 0);
+	}
+	pm_pool_close(&pool);
+	for (uint32_t i = 0; i < JOBS; i++) {
+		cr_assert_eq(atomic_load(&board->runs[i]), 1, "job %u", i);
+	}
+}
+
+static void never(pm_future *f, void *ctx)
+{
+	(void)f;
+	(void)ctx;
+	cr_assert_fail("called back after the pool's end");
+}
+
+Test(future_wait, stays_readable_after_its_pool, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(1, 4);
+	pm_future *good = submit(pool, DO_ECHO, 1, 0);
+	pm_future *bad = submit(pool, DO_FAIL, 2, 7);
+	pm_future *cut = submit(pool, DO_NAP, 3, 60000);
+	pm_future *both[] = {good, bad};
+	cr_assert_eq(pm_wait(both, 2, PM_ALL, PM_FOREVER, NULL), 0);
+	pm_pool_terminate(&pool);
+	cr_assert_null(pool);
+	cr_assert_eq(report_of(pm_future_result(good)).number, 1);
+	cr_assert_eq(pm_future_result(bad)->code, 7);
+	cr_assert_eq(pm_future_result(cut)->error, PM_ECANCELLED);
+	cr_assert_eq(pm_future_state(cut), PM_DONE);
+	check_error(pm_future_cancel(cut), PM_ESTATE, "done");
+	pm_future *all[] = {good, bad, cut};
+	cr_assert_eq(pm_wait(all, 3, PM_ALL, PM_FOREVER, NULL), 0);
+	check_error(pm_future_on_done(good, never, NULL), PM_ESTATE, "no loop");
+	pm_future_free(&good);
+	pm_future_free(&bad);
+	pm_future_free(&cut);
+}
+
+static void count_done(pm_future *f, void *ctx)
+{
+	cr_assert_eq(pm_future_result(f)->error, 0);
+	++*(size_t *)ctx;
+}
+
+Test(future_wait, ten_thousand_of_them, .timeout = LIMIT)
+{
+	enum { JOBS = 10000 };
+	static pm_future *f[JOBS];
+	size_t called = 0, which = 0;
+	pm_pool *pool = rig_pool(2, 64);
+	for (uint32_t i = 0; i < JOBS; i++) {
+		f[i] = submit(pool, DO_ECHO, i, 0);
+		cr_assert_eq(pm_future_on_done(f[i], count_done, &called), 0);
+	}
+	cr_assert_eq(pm_wait(f, JOBS, PM_ANY, PM_FOREVER, &which), 0);
+	cr_assert_eq(pm_future_state(f[which]), PM_DONE);
+	cr_assert_eq(pm_wait(f, JOBS, PM_FIRST_ERROR, PM_FOREVER, NULL), 0);
+	cr_assert_eq(pm_wait(f, JOBS, PM_ALL, PM_FOREVER, NULL), 0);
+	for (uint32_t i = 0; i < JOBS; i++) {
+		cr_assert_eq(report_of(pm_future_result(f[i])).number, i);
+		pm_future_free(&f[i]);
+	}
+	pm_pool_close(&pool);
+	cr_assert_eq(called, JOBS);
+}
+
+/* Fifteen jobs for each worker, none of which ends: no more processes for that. */
+Test(future_wait, waiting_jobs_make_no_processes, .timeout = LIMIT)
+{
+	enum { WORKERS = 3, JOBS = 15 * WORKERS };
+	pm_pool *pool = rig_pool(WORKERS, WORKERS);
+	pm_future *f[JOBS];
+	for (uint32_t i = 0; i < JOBS; i++) {
+		f[i] = submit(pool, DO_WAIT, i, 0);
+	}
+	run_until_inside(pool, WORKERS);
+	cr_assert_eq(rig_workers(NULL, 0), WORKERS);
+	gate_open();
+	cr_assert_eq(pm_wait(f, JOBS, PM_ALL, PM_FOREVER, NULL), 0);
+	cr_assert_eq(rig_workers(NULL, 0), WORKERS);
+	cr_assert_eq(atomic_load(&board->most), WORKERS);
+	for (int i = 0; i < JOBS; i++) {
+		pm_future_free(&f[i]);
+	}
+	pm_pool_close(&pool);
+}
