@@ -202,3 +202,93 @@ Test(future_wait, waiting_jobs_make_no_processes, .timeout = LIMIT)
 	}
 	pm_pool_close(&pool);
 }
+
+/* First come, first served. */
+Test(future_wait, jobs_begin_in_the_order_of_their_coming, .timeout = LIMIT)
+{
+	enum { JOBS = 200 };
+	pm_pool *pool = rig_pool(1, 1);
+	pm_future *f[JOBS];
+	for (uint32_t i = 0; i < JOBS; i++) {
+		f[i] = submit(pool, DO_TURN, i, 0);
+	}
+	cr_assert_eq(pm_wait(f, JOBS, PM_ALL, PM_FOREVER, NULL), 0);
+	for (uint32_t i = 0; i < JOBS; i++) {
+		cr_assert_eq(report_of(pm_future_result(f[i])).turn, i);
+		pm_future_free(&f[i]);
+	}
+	pm_pool_close(&pool);
+}
+
+static int task_too_big(pm_task *task, const void *arg, size_t len)
+{
+	static char bytes[2000];
+	(void)arg;
+	(void)len;
+	return pm_return(task, bytes, sizeof(bytes));
+}
+
+/* Twenty in a row: an error of the job, or of the call; the worker is none the worse.
+ */
+Test(future_wait, what_is_too_big_fails_alone, .timeout = LIMIT)
+{
+	static const char bytes[2000];
+	struct pm_pool_options o = rig_options(1, 2);
+	o.max_bytes = 1000;
+	pm_pool *pool = rig_open(&o);
+	for (int i = 0; i < 20; i++) {
+		struct pm_job small = {0}, big = {.arg = bytes, .len = sizeof(bytes)};
+		pm_future *f = NULL;
+		check_error(pm_submit(pool, task_echo, &big, &f), PM_ETOOBIG, "arg");
+		cr_assert_null(f);
+		cr_assert_eq(pm_submit(pool, task_too_big, &small, &f), 0);
+		check_error(end_of(&f), PM_ETOOBIG, "result");
+	}
+	rig_check_works(pool);
+	cr_assert_eq(rig_stats(pool).workers_lost, 0);
+	cr_assert_eq(rig_stats(pool).queued, 0);
+	pm_pool_close(&pool);
+}
+
+/* Time limits of single jobs: only the one that is late ends. */
+Test(future_wait, a_job_that_takes_too_long_ends, .timeout = LIMIT)
+{
+	struct pm_pool_options o = rig_options(1, 4);
+	o.job_timeout_ms = 30000;
+	pm_pool *pool = rig_open(&o);
+	struct errand e = {.what = DO_NAP, .value = 60000};
+	struct pm_job job = PM_JOB(e);
+	pm_future *late = NULL, *good = submit(pool, DO_NAP, 1, 200);
+	job.timeout_ms = 50;
+	cr_assert_eq(pm_submit(pool, task_errand, &job, &late), 0);
+	cr_assert_eq(pm_wait(&late, 1, PM_ALL, 20000, NULL), 0);
+	cr_assert_neq(pm_future_state(good), PM_DONE);
+	cr_assert_eq(end_of(&late), PM_ETIMEDOUT);
+	cr_assert_eq(end_of(&good), 0);
+	pm_pool_close(&pool);
+}
+
+Test(future_wait, stats_add_up, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(1, 2);
+	pm_future *f[10];
+	for (uint32_t i = 0; i < 10; i++) {
+		f[i] = submit(pool, DO_WAIT, i, 0);
+	}
+	cr_assert_eq(rig_stats(pool).jobs, 10);
+	cr_assert_eq(rig_stats(pool).queued, 10);
+	run_until_inside(pool, 2);
+	cr_assert_eq(rig_stats(pool).held, 2);
+	cr_assert_eq(rig_stats(pool).queued, 8);
+	cr_assert_eq(pm_future_cancel(f[9]), 0);
+	cr_assert_eq(rig_stats(pool).queued, 7);
+	cr_assert_eq(rig_stats(pool).results, 1);
+	gate_open();
+	cr_assert_eq(pm_wait(f, 10, PM_ALL, PM_FOREVER, NULL), 0);
+	cr_assert_eq(rig_stats(pool).results, 10);
+	cr_assert_eq(rig_stats(pool).held + rig_stats(pool).queued, 0);
+	for (int i = 0; i < 10; i++) {
+		pm_future_free(&f[i]);
+	}
+	pm_pool_close(&pool);
+}

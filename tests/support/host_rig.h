@@ -23,10 +23,11 @@ enum errand_what {
 	DO_WAIT, /* until the gate is open */
 	DO_EXIT, /* _exit(value) */
 	DO_KILL, /* die of signal `value` */
+	DO_TURN, /* succeed at once, and tell how many began so before */
 };
 
 struct errand {
-	uint32_t number; /* below BOARD_JOBS; board->runs counts it */
+	uint32_t number; /* below BOARD_JOBS - 1; board->runs counts it */
 	uint32_t what;
 	uint32_t value;
 };
@@ -36,6 +37,7 @@ struct report {
 	uint32_t number;
 	int32_t pid;
 	uint32_t worker, attempt;
+	uint32_t turn; /* DO_TURN */
 };
 
 static inline int errand_wait(pm_task *task)
@@ -75,6 +77,9 @@ static inline int task_errand(pm_task *task, const void *arg, size_t len)
 		.worker = pm_task_worker(task),
 		.attempt = pm_task_attempt(task)};
 	atomic_fetch_add(&board->runs[e.number], 1);
+	if (e.what == DO_TURN) {
+		r.turn = atomic_fetch_add(&board->runs[BOARD_JOBS - 1], 1);
+	}
 	board_enter();
 	int err = errand_do(task, &e);
 	board_leave();
