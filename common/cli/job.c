@@ -130,19 +130,132 @@ static int read_meta(const struct member *m)
 	return 0;
 }
 
-static int read_timeout(const struct member *m)
+/* Seconds, whole or not, in milliseconds; 0, and refused, if it is none. */
+static unsigned seconds(const struct member *m, const char *key)
 {
 	double s = json_number_value(m->value);
 	if (!json_is_number(m->value) || !(s > 0) || s > JOB_TIMEOUT_MAX_S) {
 		refuse(m->job,
-			"\"timeout\" must be a number of seconds, above 0 and at most "
-			"%d",
-			(int)JOB_TIMEOUT_MAX_S);
+			"\"%s\" must be a number of seconds, above 0 and at most %d",
+			key, (int)JOB_TIMEOUT_MAX_S);
 		return 0;
 	}
 	unsigned ms = (unsigned)(s * 1000 + 0.5);
-	m->job->timeout_ms = ms ? ms : 1;
+	return ms ? ms : 1;
+}
+
+static int read_timeout(const struct member *m)
+{
+	m->job->timeout_ms = seconds(m, "timeout");
 	return 0;
+}
+
+static int read_connect_timeout(const struct member *m)
+{
+	m->job->connect_timeout_ms = seconds(m, "connect_timeout");
+	return 0;
+}
+
+/* A whole number from 0 to `max`; -1, and refused, if it is none. */
+static long whole(const struct member *m, const char *key, long max)
+{
+	json_int_t n = json_integer_value(m->value);
+	if (!json_is_integer(m->value) || n < 0 || n > max) {
+		refuse(m->job, "\"%s\" must be a whole number from 0 to %ld", key, max);
+		return -1;
+	}
+	return (long)n;
+}
+
+static int read_retries(const struct member *m)
+{
+	m->job->retries = (int)whole(m, "retries", JOB_RETRIES_MAX);
+	return 0;
+}
+
+static int read_max_body(const struct member *m)
+{
+	long bytes = whole(m, "max_body", JOB_BODY_MAX);
+	m->job->max_body = bytes < 0 ? UINT64_MAX : (uint64_t)bytes;
+	return 0;
+}
+
+static int read_follow(const struct member *m)
+{
+	if (!json_is_boolean(m->value)) {
+		refuse(m->job, "\"follow\" must be true or false");
+		return 0;
+	}
+	m->job->follow = json_is_true(m->value);
+	return 0;
+}
+
+/* -------------------------------------------------------------- credentials */
+
+/* What becomes part of a header.  No message repeats any of it. */
+static const char *credential(const struct member *m, const char *key)
+{
+	const char *text = c_string(m, key);
+	if (!text) {
+		return NULL;
+	}
+	if (json_string_length(m->value) > JOB_CREDENTIAL_MAX) {
+		refuse(m->job, "\"%s\" is longer than %d bytes", key,
+			JOB_CREDENTIAL_MAX);
+		return NULL;
+	}
+	for (const char *at = text; *at; at++) {
+		if ((unsigned char)*at < ' ' || *at == 0x7f) {
+			refuse(m->job, "\"%s\" contains a control character", key);
+			return NULL;
+		}
+	}
+	return text;
+}
+
+static int read_user(const struct member *m)
+{
+	const char *user = credential(m, "user");
+	if (user && strchr(user, ':')) {
+		refuse(m->job, "\"user\" contains a colon, which basic auth takes for "
+			       "its end");
+	} else {
+		m->job->user = user;
+	}
+	return 0;
+}
+
+static int read_password(const struct member *m)
+{
+	m->job->password = credential(m, "password");
+	return 0;
+}
+
+/* RFC 6750, 2.1: letters, digits and a few signs.  Taken as far as it cannot end
+ * the header or begin a second word. */
+static int read_bearer(const struct member *m)
+{
+	const char *token = credential(m, "bearer");
+	bool good = token && *token;
+	for (const char *at = token; good && *at; at++) {
+		good = *at > ' ' && (unsigned char)*at < 0x7f;
+	}
+	if (good) {
+		m->job->bearer = token;
+	} else {
+		refuse(m->job, "\"bearer\" must be one word of ASCII characters");
+	}
+	return 0;
+}
+
+static void check_credentials(struct job *job)
+{
+	if (job->password && !job->user) {
+		refuse(job, "\"password\" is given without \"user\"");
+	}
+	if (job->bearer && job->user) {
+		refuse(job, "\"user\" and \"bearer\" exclude each other");
+	}
 }
 
 /* ------------------------------------------------------------------ headers */
@@ -283,6 +396,13 @@ static const struct key {
 	{"body", read_body},
 	{"body_base64", read_body_base64},
 	{"timeout", read_timeout},
+	{"connect_timeout", read_connect_timeout},
+	{"retries", read_retries},
+	{"max_body", read_max_body},
+	{"follow", read_follow},
+	{"user", read_user},
+	{"password", read_password},
+	{"bearer", read_bearer},
 	{"meta", read_meta},
 };
 enum { KEY_CT = sizeof keys / sizeof keys[0], KEY_LEN_MAX = 16 };
@@ -341,7 +461,8 @@ static void refuse_key(struct job *job, const char *name)
 	} else {
 		refuse(job,
 			"unknown key \"%.40s\": there are url, id, method, headers, "
-			"body, body_base64, timeout and meta",
+			"body, body_base64, timeout, connect_timeout, retries, "
+			"max_body, follow, user, password, bearer and meta",
 			name);
 	}
 }
@@ -381,6 +502,7 @@ static int read_members(
 	if (!job->url) {
 		refuse(job, "\"url\" is missing");
 	}
+	check_credentials(job);
 	/* Its text is kept, and its values may take a hundred times that. */
 	json_object_del(own->root, "meta");
 	return 0;
@@ -433,9 +555,18 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-int job_parse(struct job *job, const char *line, size_t len)
+/* Nothing is given yet. */
+static void clear(struct job *job)
 {
 	memset(job, 0, sizeof *job);
+	job->retries = -1;
+	job->max_body = UINT64_MAX;
+	job->follow = -1;
+}
+
+int job_parse(struct job *job, const char *line, size_t len)
+{
+	clear(job);
 	if (len && memchr(line, '\0', len)) {
 		refuse(job, "contains a NUL byte");
 		return 0;
@@ -455,7 +586,7 @@ int job_parse(struct job *job, const char *line, size_t len)
 
 int job_read(struct job *job, uint64_t *index, const void *arg, size_t len)
 {
-	memset(job, 0, sizeof *job);
+	clear(job);
 	struct job_head head;
 	if (len < sizeof head) {
 		return PM_EINTERNAL;

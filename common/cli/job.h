@@ -21,6 +21,9 @@ enum {
 	JOB_DEPTH_MAX = 64,     /* levels of arrays and objects */
 	JOB_HEADERS_MAX = 1000, /* headers of one request */
 	JOB_TIMEOUT_MAX_S = 24 * 3600,
+	JOB_RETRIES_MAX = 100,
+	JOB_BODY_MAX = 1 << 30,     /* the most that `max_body` may say */
+	JOB_CREDENTIAL_MAX = 16384, /* bytes of a user, password or token */
 };
 
 /* A parsed job.  Points into the line, into memory of its own and into itself
@@ -34,14 +37,21 @@ struct job {
 	const void *body;
 	size_t body_len;
 	bool has_body;
-	unsigned timeout_ms; /* 0: not given */
-	const char *id_json; /* `id` as JSON text, ready to echo; NULL: none */
+	unsigned timeout_ms;         /* 0: not given */
+	unsigned connect_timeout_ms; /* 0: not given */
+	int retries;                 /* further attempts; -1: not given */
+	uint64_t max_body;           /* bytes; UINT64_MAX: not given */
+	int follow;                  /* redirects: 1 yes, 0 no, -1: not given */
+	const char *user, *password; /* basic auth; NULL: not given.  A password only
+					with a user */
+	const char *bearer;          /* token; NULL: not given.  Never with a user */
+	const char *id_json;         /* `id` as JSON text, ready to echo; NULL: none */
 	size_t id_json_len;
 	const char *meta_json; /* `meta` as JSON text; NULL: none */
 	size_t meta_json_len;
 
 	const char *error; /* why this is a bad job, for people; NULL: it is not */
-	char error_text[200];
+	char error_text[256];
 	void *owned; /* memory of the parser, freed by job_fini() */
 };
 

@@ -37,6 +37,14 @@ static void drop(struct parsed *p)
 	free(p->line);
 }
 
+/* Of what has a default elsewhere. */
+static void expect_nothing_given(const struct job *job)
+{
+	cr_assert(job->connect_timeout_ms == 0 && job->retries == -1);
+	cr_assert(job->max_body == UINT64_MAX && job->follow == -1);
+	cr_assert(!job->user && !job->password && !job->bearer);
+}
+
 static void expect_url(const char *line, const char *url)
 {
 	struct parsed p;
@@ -46,6 +54,7 @@ static void expect_url(const char *line, const char *url)
 	cr_assert_eq(p.job.url_len, strlen(url));
 	cr_assert(!p.job.method && !p.job.id_json && !p.job.meta_json &&
 		  !p.job.has_body && p.job.header_ct == 0 && p.job.timeout_ms == 0);
+	expect_nothing_given(&p.job);
 	drop(&p);
 }
 
@@ -235,6 +244,100 @@ Test(job, converts_timeouts_and_never_to_none, .timeout = 10)
 	}
 }
 
+Test(job, reads_how_a_job_is_to_be_fetched, .timeout = 10)
+{
+	struct parsed p;
+	parse(&p, "{\"url\":\"x\",\"connect_timeout\":0.25,\"retries\":0,"
+		  "\"max_body\":0,\"follow\":false,\"user\":\"u\\u00e9 1\","
+		  "\"password\":\"p:\"}");
+	cr_assert_null(p.job.error, "%s", p.job.error);
+	cr_assert_eq(p.job.connect_timeout_ms, 250);
+	cr_assert_eq(p.job.retries, 0);
+	cr_assert_eq(p.job.max_body, 0);
+	cr_assert_eq(p.job.follow, 0);
+	cr_assert_str_eq(p.job.user, "u\xC3\xA9 1");
+	cr_assert_str_eq(p.job.password, "p:");
+	cr_assert_null(p.job.bearer);
+	drop(&p);
+	parse(&p, "{\"url\":\"x\",\"retries\":100,\"max_body\":1073741824,"
+		  "\"follow\":true,\"bearer\":\"a.b-c_d~e+f/g==\"}");
+	cr_assert_null(p.job.error, "%s", p.job.error);
+	cr_assert_eq(p.job.retries, 100);
+	cr_assert_eq(p.job.max_body, 1073741824);
+	cr_assert_eq(p.job.follow, 1);
+	cr_assert_str_eq(p.job.bearer, "a.b-c_d~e+f/g==");
+	cr_assert(!p.job.user && !p.job.password);
+	drop(&p);
+	parse(&p, "{\"url\":\"x\"}");
+	expect_nothing_given(&p.job);
+	drop(&p);
+}
+
+/* `value` in place of the value of `key`. */
+static void expect_bad_value(const char *key, const char *value, const char *reason)
+{
+	char line[256];
+	snprintf(line, sizeof line, "{\"url\":\"x\",\"%s\":%s}", key, value);
+	expect_bad(line, reason);
+}
+
+Test(job, refuses_a_number_that_is_none_or_out_of_range, .timeout = 10)
+{
+	static const char *const bad[] = {
+		"-1", "1.0", "1e1", "\"1\"", "null", "true", "[]", "1073741825"};
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		expect_bad_value("retries", bad[i],
+			"\"retries\" must be a whole number from 0 to 100");
+		expect_bad_value("max_body", bad[i],
+			"\"max_body\" must be a whole number from 0 to 1073741824");
+	}
+	expect_bad_value("retries", "101", "from 0 to 100");
+	expect_bad_value("connect_timeout", "0",
+		"\"connect_timeout\" must be a number of seconds, above 0 and at most "
+		"86400");
+	static const char *const no_bool[] = {"1", "0", "\"true\"", "null"};
+	for (size_t i = 0; i < 4; i++) {
+		expect_bad_value("follow", no_bool[i], "must be true or false");
+	}
+}
+
+Test(job, refuses_credentials_that_do_not_fit_a_header, .timeout = 10)
+{
+	static const char *const keys[] = {"user", "password", "bearer"};
+	for (size_t i = 0; i < 3; i++) {
+		expect_bad_value(keys[i], "1", "must be a string");
+		expect_bad_value(keys[i], "\"a\\u0000\"", "contains a NUL byte");
+		expect_bad_value(
+			keys[i], "\"a\\r\\nX: y\"", "contains a control character");
+		expect_bad_value(keys[i], "\"\\u007f\"", "a control character");
+	}
+	expect_bad_value("user", "\"a:b\"", "\"user\" contains a colon");
+	expect_bad_value("bearer", "\"\"", "must be one word");
+	expect_bad_value("bearer", "\"a b\"", "must be one word");
+	expect_bad_value("bearer", "\"\\u00e9\"", "must be one word");
+	expect_bad_value("password", "\"p\"", "\"password\" is given without \"user\"");
+	expect_bad("{\"url\":\"x\",\"bearer\":\"t\",\"user\":\"u\"}",
+		"\"user\" and \"bearer\" exclude each other");
+}
+
+Test(job, refuses_a_credential_that_is_too_long_and_does_not_repeat_it, .timeout = 10)
+{
+	for (size_t len = JOB_CREDENTIAL_MAX; len <= JOB_CREDENTIAL_MAX + 1; len++) {
+		struct buf line = {0};
+		buf_puts(&line, "{\"url\":\"x\",\"bearer\":\"");
+		for (size_t i = 0; i < len; i++) {
+			buf_puts(&line, "s");
+		}
+		buf_puts(&line, "\"}");
+		struct parsed p;
+		parse_bytes(&p, line.data, line.len);
+		cr_assert_eq(p.job.error == NULL, len <= JOB_CREDENTIAL_MAX);
+		cr_assert(!p.job.error || !strstr(p.job.error, "sss"));
+		drop(&p);
+		buf_fini(&line);
+	}
+}
+
 /* ---------------------------------------------------------------- bad objects */
 
 Test(job, names_the_key_and_the_type_it_wants, .timeout = 10)
@@ -268,19 +371,12 @@ Test(job, names_an_unknown_key_and_what_was_probably_meant, .timeout = 10)
 	expect_bad("{\"url\":\"x\",\"timeuot\":1}", "did you mean \"timeout\"?");
 	expect_bad("{\"url\":\"x\",\"colour\":1}",
 		"unknown key \"colour\": there are url, id, method, headers, body, "
-		"body_base64, timeout and meta");
+		"body_base64, timeout, connect_timeout, retries, max_body, follow, "
+		"user, "
+		"password, bearer and meta");
 	expect_bad("{\"url\":\"x\",\"\":1}", "unknown key \"\"");
 	expect_bad("{\"url\":\"x\",\"a_key_that_is_longer_than_any_other_key_here\":1}",
 		"unknown key \"a_key_that_is_longer_than_any_other_key_\"");
-}
-
-Test(job, does_not_know_the_keys_of_later_versions_yet, .timeout = 10)
-{
-	expect_bad("{\"url\":\"x\",\"connect_timeout\":1}",
-		"unknown key \"connect_timeout\"");
-	expect_bad("{\"url\":\"x\",\"retries\":1}", "unknown key \"retries\"");
-	expect_bad("{\"url\":\"x\",\"max_body\":1}", "unknown key \"max_body\"");
-	expect_bad("{\"url\":\"x\",\"follow\":true}", "unknown key \"follow\"");
 }
 
 Test(job, refuses_contradictions_and_omissions, .timeout = 10)
