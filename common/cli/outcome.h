@@ -42,10 +42,12 @@ struct job_head {
 	X(TRUNCATED, "truncated")                                                      \
 	X(BAD_RESPONSE, "bad_response")                                                \
 	X(HTTP_STATUS, "http_status")                                                  \
+	X(RATE_LIMITED, "rate_limited")                                                \
 	X(TOO_MANY_REDIRECTS, "too_many_redirects")                                    \
 	X(BODY_TOO_LARGE, "body_too_large")                                            \
 	X(HEADERS_TOO_LARGE, "headers_too_large")                                      \
 	X(DENIED_ADDRESS, "denied_address")                                            \
+	X(ROBOTS, "robots")                                                            \
 	X(WORKER_LOST, "worker_lost")                                                  \
 	X(CANCELLED, "cancelled")                                                      \
 	X(INTERNAL, "internal")
@@ -62,6 +64,18 @@ struct outcome {
 	uint32_t http_code;     /* 0: no response */
 	uint64_t time_total_us; /* of the last attempt; 0 when nothing was sent */
 	uint64_t size_download; /* body bytes */
+
+	/* what the master decides about another attempt by */
+	uint32_t retry_after_ms; /* that the server asked to wait; 0: it did not */
+	uint16_t retries;        /* further attempts that this job may have */
+	bool idempotent;         /* its method may be sent twice */
+	bool unused;             /* so that there is no padding */
+};
+
+/* The number that a fetch task fails with, in the domain PM_DOMAIN_TASK, when it
+ * has no result because of this machine: the run cannot go on. */
+enum fetch_fail {
+	FETCH_FAIL_DISK = 1, /* a body cannot be written; the message says why */
 };
 
 /* "timeout"; "internal" for a number that is none. */

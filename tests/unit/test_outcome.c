@@ -11,9 +11,9 @@ Test(outcome, has_the_names_that_the_manual_promises, .timeout = 10)
 {
 	static const char *const names[] = {"ok", "bad_job", "bad_url", "scheme", "dns",
 		"connect", "tls", "timeout", "stalled", "reset", "truncated",
-		"bad_response", "http_status", "too_many_redirects", "body_too_large",
-		"headers_too_large", "denied_address", "worker_lost", "cancelled",
-		"internal"};
+		"bad_response", "http_status", "rate_limited", "too_many_redirects",
+		"body_too_large", "headers_too_large", "denied_address", "robots",
+		"worker_lost", "cancelled", "internal"};
 	cr_assert_eq(sizeof names / sizeof names[0], OUTCOME_CLASS_CT);
 	for (unsigned i = 0; i < OUTCOME_CLASS_CT; i++) {
 		cr_assert_str_eq(outcome_class_name(i), names[i]);
