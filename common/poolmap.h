@@ -826,19 +826,27 @@ struct pm_request {
 	const struct pm_param *form; /* application/x-www-form-urlencoded */
 	size_t form_ct;
 	const char *user, *password; /* basic auth; not sent to another origin */
-	const char *proxy;           /* http://, socks5:// or socks5h:// URL */
+	const char *proxy;           /* http://, socks5:// or socks5h:// URL, or "env":
+					as $http_proxy, $https_proxy, $all_proxy and
+					$no_proxy of the worker say */
 	unsigned timeout_ms;         /* whole attempt; 0: 60000 */
 	unsigned connect_timeout_ms; /* 0: 10000 */
+	unsigned stall_timeout_ms;   /* without a byte, in either direction, for so
+					long: PM_ESTALLED; counted in whole seconds;
+					0: none */
 	size_t max_body;             /* when decompressed; 0: 10 MiB; or PM_NO_BODY */
 	unsigned max_redirects;      /* 0: 10; or PM_NO_REDIRECTS */
 	bool no_follow;              /* a redirect is the response */
 	bool insecure;               /* accept any certificate */
-	bool no_headers;             /* do not collect the response's headers */
+	bool no_headers;             /* collect no header but Retry-After */
 	bool discard_body;           /* count the body, do not keep it */
 	bool compressed;             /* offer gzip and the like, and decompress */
+	bool http2;                  /* offer HTTP/2, for https:// only */
 	pm_body_fn *on_body;         /* gets the body, which is not kept; or NULL */
 	void *on_body_ctx;
 	const char *ca_file; /* PEM; NULL: the system's */
+	const char *cert;    /* PEM file: a certificate for servers that want one */
+	const char *key;     /* PEM file; NULL: it is in `cert` */
 	pm_session *session; /* or NULL */
 };
 
@@ -854,9 +862,11 @@ struct pm_session_options {
 	const char *user, *password;
 	const char *proxy;
 	const char *ca_file;
+	const char *cert, *key;
 	unsigned timeout_ms;
 	bool cookies; /* keep and send them, in memory */
 	bool compressed;
+	bool http2;
 };
 /* Errors: PM_EINVAL, PM_ENOMEM. */
 PM_API int pm_session_new(
@@ -889,9 +899,14 @@ struct pm_response {
 
 /* Fetch, and wait for the whole response.  Any HTTP status is a success.  Errors:
  * PM_EINVAL (a header or method that HTTP does not allow), PM_EBADURL ...
- * PM_EDENIED, PM_ECANCELLED; pm_task_failure() has the details.  HTTP/1.1; the
- * environment's proxies and netrc are not used, cookies only with a session; a
- * connection is kept for the next fetch of the worker. */
+ * PM_EDENIED, PM_ECANCELLED; pm_task_failure() has the details.  HTTP/1.1, or as
+ * `http2` says; netrc is not used, the environment's proxies only when asked for,
+ * cookies only with a session; a connection is kept for the next fetch of the worker.
+ *
+ * A redirect may lead from https:// to http://, as with curl; credentials, cookies
+ * and the headers Authorization and Cookie do not follow it there, nor to any other
+ * host, port or scheme.  A response whose length is in doubt (two lengths, or a length
+ * beside a transfer coding) fails with PM_EBADRESPONSE. */
 PM_API int pm_await_fetch(pm_task *task, const struct pm_request *request,
 	struct pm_response **response) PM_MUSTCHECK;
 PM_API int pm_await_get(
