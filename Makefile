@@ -18,9 +18,9 @@ LIBDIR     = $(PREFIX)/lib
 MANDIR     = $(PREFIX)/share/man
 DOCDIR     = $(PREFIX)/share/doc/poolmap
 
-PACKAGES := libevent_core nanomsg libcurl jansson libconfuse
+PACKAGES := libevent_core nanomsg libcurl libcares jansson libconfuse
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-LIB_LIBS   := $(shell pkg-config --libs libevent_core nanomsg libcurl 2>/dev/null) -pthread
+LIB_LIBS   := $(shell pkg-config --libs libevent_core nanomsg libcurl libcares 2>/dev/null) -pthread
 CLI_LIBS   := $(shell pkg-config --libs jansson libconfuse 2>/dev/null)
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \

@@ -40,6 +40,7 @@ door() { # HEADER FILES...
 
 door nanomsg/ common/wire.c
 door curl/ worker/engine_*.[ch]
+door ares worker/resolver_ares.c
 door jansson.h common/cli/job.c common/cli/json_text.c
 door confuse.h master/cli/config.c
 
