@@ -26,6 +26,7 @@ enum exit_code {
 	EXIT_OUTPUT = 4,   /* the results cannot be written */
 	EXIT_WORKERS = 5,  /* workers cannot run, or there is no memory */
 	EXIT_MISMATCH = 6, /* output in use, or not of this job file */
+	EXIT_HALTED = 7,   /* stopped by --halt or --max-time */
 };
 
 /* Longest line that is written, so that one write(2) to a pipe is whole; and

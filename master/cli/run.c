@@ -15,20 +15,17 @@
 #include <unistd.h>
 
 #include "common/buf.h"
-#include "common/cli/lost.h"
 #include "common/cli/outcome.h"
 #include "common/cli/settings.h"
 #include "common/clock.h"
 #include "common/poolmap.h"
 #include "master/cli/again.h"
+#include "master/cli/deliver.h"
+#include "master/cli/halt.h"
 #include "master/cli/input.h"
 #include "master/cli/message.h"
-#include "master/cli/output.h"
 #include "master/cli/progress.h"
-#include "master/cli/rate.h"
-#include "master/cli/resume.h"
 #include "master/cli/summary.h"
-#include "master/cli/tally.h"
 #include "common/cli/fetch_task.h"
 
 enum {
@@ -38,25 +35,71 @@ enum {
 	ESCAPE_MAX = 6,                /* bytes that one byte of a body can become */
 };
 
+/* Why no more jobs are taken, though nothing went wrong. */
+enum stop { STOP_NONE, STOP_SIGNAL, STOP_HALT, STOP_TIME };
+
 struct run {
 	struct event_base *base;
 	pm_pool *pool;
 	struct input *input;
-	struct output *output;
-	struct resume *resume;
-	struct event *sigint, *sigterm, *tick, *readable, *writable;
+	struct deliver deliver;
+	struct event *sigint, *sigterm, *tick, *deadline, *readable, *writable;
 
-	struct buf arg;  /* of the job that is handed to the pool */
-	struct buf line; /* of a job that no worker could finish */
-	struct tally tally;
-	struct rate rate;
+	struct buf arg; /* of the job that is handed to the pool */
 	struct progress progress;
-	uint64_t begin_us;
+	uint64_t start_us; /* of the command */
+	uint64_t begin_us; /* of the first job */
 
-	int signal;   /* that asked us to stop; 0: none */
-	bool at_once; /* it came twice */
+	struct halt halt;
+	uint64_t delivered_ct;
+	enum stop stop;
+	int signal;   /* the first one that came; 0: none */
+	bool at_once; /* what runs is dropped */
 	int error;    /* exit code of what failed; 0: nothing */
 };
+
+/* ------------------------------------------------------------------- stopping */
+
+/* No more jobs are taken, what runs is finished and written; or all is dropped
+ * at once.  The first reason stays. */
+static void stop(struct run *run, enum stop why, bool at_once)
+{
+	run->stop = run->stop ? run->stop : why;
+	if (at_once) {
+		run->at_once = true;
+		pm_pool_cancel(run->pool);
+	} else {
+		pm_pool_wake(run->pool);
+	}
+}
+
+/* Nothing more can be done.  The cause was printed. */
+static void give_up(struct run *run, int error)
+{
+	run->error = run->error ? run->error : error;
+	pm_pool_cancel(run->pool);
+}
+
+/* A job has ended for good. */
+static void ended(struct run *run, const struct pm_result *result)
+{
+	struct outcome outcome = deliver_outcome(result);
+	if (!halt_count(&run->halt, &settings, outcome.class == OUTCOME_OK)) {
+		return;
+	}
+	struct job_head head = {0};
+	const char *line = "";
+	size_t len = 0;
+	if (result->arg_len >= sizeof head) {
+		memcpy(&head, result->arg, sizeof head);
+		line = (const char *)result->arg + sizeof head;
+		len = result->arg_len - sizeof head;
+	}
+	message_print("halted", "%llu failed, at last job %llu with %s: %.*s",
+		(unsigned long long)run->halt.failed, (unsigned long long)head.index,
+		outcome_class_name(outcome.class), (int)(len < 200 ? len : 200), line);
+	stop(run, STOP_HALT, settings.halt == HALT_NOW);
+}
 
 /* --------------------------------------------------------------- the stream */
 
@@ -103,13 +146,13 @@ static int source(void *ctx, struct pm_job *job)
 	const char *line;
 	size_t len;
 	bool too_long;
-	if (run->signal || run->error) {
+	if (run->stop || run->error) {
 		return PM_SOURCE_END; /* drain */
 	}
 	for (;;) {
 		switch (input_next(run->input, &line, &len, &too_long)) {
 		case INPUT_LINE:
-			if (!resume_done(run->resume, input_index(run->input))) {
+			if (!deliver_has(&run->deliver, input_index(run->input))) {
 				return make_job(run, line, len, too_long, job);
 			}
 			break;
@@ -126,45 +169,21 @@ static int source(void *ctx, struct pm_job *job)
 	}
 }
 
-static int put(
-	struct run *run, const struct outcome *outcome, const void *line, size_t len)
-{
-	if (output_put(run->output, line, len)) {
-		run->error = EXIT_OUTPUT;
-		return PM_ESYSTEM;
-	}
-	tally_add(&run->tally, outcome);
-	rate_add(&run->rate, clock_now_us(), 1);
-	return PM_SINK_TAKEN;
-}
-
-/* A result that the fetch task did not make: its worker was lost, mostly. */
-static int put_lost(struct run *run, const struct pm_result *result)
-{
-	enum outcome_class class = OUTCOME_INTERNAL;
-	buf_clear(&run->line);
-	if (lost_render(&run->line, result->arg, result->arg_len, result, &class)) {
-		message_print("run", "out of memory");
-		run->error = EXIT_WORKERS;
-		return PM_ENOMEM;
-	}
-	struct outcome outcome = {.class = class};
-	return put(run, &outcome, run->line.data, run->line.len);
-}
-
 static int sink(void *ctx, const struct pm_result *result)
 {
 	struct run *run = ctx;
-	struct outcome outcome;
-	if (output_blocked(run->output)) {
+	if (deliver_blocked(&run->deliver)) {
 		return PM_SINK_WAIT; /* flush() watches for room */
 	}
-	if (result->error || result->len < sizeof outcome) {
-		return put_lost(run, result);
+	int code = deliver_put(&run->deliver, result);
+	if (code) {
+		run->error = code;
+		return PM_ESYSTEM;
 	}
-	memcpy(&outcome, result->bytes, sizeof outcome);
-	return put(run, &outcome, (const char *)result->bytes + sizeof outcome,
-		result->len - sizeof outcome);
+	if (++run->delivered_ct > run->halt.done) {
+		ended(run, result);
+	}
+	return PM_SINK_TAKEN;
 }
 
 static void writable_cb(evutil_socket_t fd, short what, void *ctx);
@@ -173,11 +192,11 @@ static void writable_cb(evutil_socket_t fd, short what, void *ctx);
 static void flush(void *ctx)
 {
 	struct run *run = ctx;
-	if (output_flush(run->output)) {
-		run->error = EXIT_OUTPUT;
-		pm_pool_cancel(run->pool);
-	} else if (output_fd(run->output) >= 0) {
-		watch(&run->writable, run, output_fd(run->output), EV_WRITE,
+	int code = deliver_flush(&run->deliver);
+	if (code) {
+		give_up(run, code);
+	} else if (deliver_fd(&run->deliver) >= 0) {
+		watch(&run->writable, run, deliver_fd(&run->deliver), EV_WRITE,
 			writable_cb);
 	}
 }
@@ -188,7 +207,7 @@ static void writable_cb(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	flush(run);
-	if (!output_blocked(run->output)) {
+	if (!deliver_blocked(&run->deliver)) {
 		pm_pool_wake(run->pool);
 	}
 }
@@ -211,16 +230,29 @@ static void tick_cb(evutil_socket_t fd, short what, void *ctx)
 	/* What workers hold beyond it is next in line. */
 	unsigned in_flight =
 		stats.held < stats.concurrency ? stats.held : stats.concurrency;
-	struct progress_facts facts = {.done = run->tally.done,
-		.ok = tally_ok(&run->tally),
-		.failed = tally_failed(&run->tally),
+	const struct tally *tally = &run->deliver.tally;
+	struct progress_facts facts = {.done = tally->done,
+		.ok = tally_ok(tally),
+		.failed = tally_failed(tally),
 		.in_flight = in_flight,
-		.per_second = rate_per_second(&run->rate, now_us)};
+		.per_second = rate_per_second(&run->deliver.rate, now_us)};
 	progress_draw(&run->progress, &facts, now_us);
-	if (!run->error && output_tick(run->output)) {
-		run->error = EXIT_OUTPUT;
-		pm_pool_cancel(run->pool);
+	int code = run->error ? 0 : deliver_tick(&run->deliver);
+	if (code) {
+		give_up(run, code);
 	}
+}
+
+/* --max-time is over. */
+static void deadline_cb(evutil_socket_t fd, short what, void *ctx)
+{
+	struct run *run = ctx;
+	(void)fd;
+	(void)what;
+	if (!run->stop) {
+		message_print("--max-time", "is over; stopping");
+	}
+	stop(run, STOP_TIME, true);
 }
 
 /* The first signal drains: no more jobs are taken, what runs is finished and
@@ -230,8 +262,7 @@ static void signal_cb(evutil_socket_t number, short what, void *ctx)
 	struct run *run = ctx;
 	(void)what;
 	if (run->signal) {
-		run->at_once = true;
-		pm_pool_cancel(run->pool);
+		stop(run, STOP_SIGNAL, true);
 		return;
 	}
 	run->signal = (int)number;
@@ -239,18 +270,31 @@ static void signal_cb(evutil_socket_t number, short what, void *ctx)
 		message_print(number == SIGINT ? "interrupted" : "terminated",
 			"finishing the jobs that run; once more stops at once");
 	}
-	pm_pool_wake(run->pool);
+	stop(run, STOP_SIGNAL, false);
+}
+
+/* Counts from the start of the command. */
+static struct timeval time_left(const struct run *run)
+{
+	uint64_t end_us = run->start_us + settings.max_time_ms * UINT64_C(1000);
+	uint64_t now_us = clock_now_us();
+	uint64_t left_us = end_us > now_us ? end_us - now_us : 0;
+	return (struct timeval){.tv_sec = (time_t)(left_us / 1000000),
+		.tv_usec = (suseconds_t)(left_us % 1000000)};
 }
 
 static int open_events(struct run *run)
 {
 	struct timeval tick = {.tv_usec = TICK_MS * 1000};
+	struct timeval left = time_left(run);
 	run->sigint = evsignal_new(run->base, SIGINT, signal_cb, run);
 	run->sigterm = evsignal_new(run->base, SIGTERM, signal_cb, run);
 	run->tick = event_new(run->base, -1, EV_PERSIST, tick_cb, run);
-	if (!run->sigint || !run->sigterm || !run->tick ||
+	run->deadline = evtimer_new(run->base, deadline_cb, run);
+	if (!run->sigint || !run->sigterm || !run->tick || !run->deadline ||
 		event_add(run->sigint, NULL) < 0 || event_add(run->sigterm, NULL) < 0 ||
-		event_add(run->tick, &tick) < 0) {
+		event_add(run->tick, &tick) < 0 ||
+		(settings.max_time_ms && event_add(run->deadline, &left) < 0)) {
 		message_print("run", "cannot watch for signals");
 		return EXIT_WORKERS;
 	}
@@ -306,11 +350,7 @@ static int open_all(struct run *run)
 	}
 	code = open_pool(run);
 	if (!code) {
-		code = output_open(&run->output, &settings, run->input);
-	}
-	if (!code) {
-		code = resume_scan(
-			&run->resume, run->output, run->input, settings.unordered);
+		code = deliver_open(&run->deliver, &settings, run->input);
 	}
 	if (!code) {
 		code = open_events(run);
@@ -321,6 +361,7 @@ static int open_all(struct run *run)
 static void close_all(struct run *run)
 {
 	free_event(&run->tick); /* closing the pool runs the loop */
+	free_event(&run->deadline);
 	free_event(&run->readable);
 	free_event(&run->writable);
 	if (run->at_once || run->error) {
@@ -328,8 +369,7 @@ static void close_all(struct run *run)
 	} else {
 		pm_pool_close(&run->pool);
 	}
-	output_discard(run->output);
-	resume_free(run->resume);
+	deliver_discard(&run->deliver);
 	input_close(run->input);
 	free_event(&run->sigint);
 	free_event(&run->sigterm);
@@ -337,7 +377,6 @@ static void close_all(struct run *run)
 		event_base_free(run->base);
 	}
 	buf_fini(&run->arg);
-	buf_fini(&run->line);
 	message_before(NULL, NULL);
 }
 
@@ -347,18 +386,16 @@ static void close_all(struct run *run)
 static void finish_output(struct run *run)
 {
 	flush(run);
-	while (!run->error && !run->at_once && output_fd(run->output) >= 0) {
+	while (!run->error && !run->at_once && deliver_fd(&run->deliver) >= 0) {
 		if (event_base_loop(run->base, EVLOOP_ONCE) < 0) {
 			break;
 		}
 	}
-	if (run->at_once && output_fd(run->output) >= 0) {
+	if (run->at_once && deliver_fd(&run->deliver) >= 0) {
 		return; /* its reader does not read: there is nothing to wait for */
 	}
-	if (output_close(run->output)) {
-		run->error = EXIT_OUTPUT;
-	}
-	run->output = NULL;
+	int code = deliver_close(&run->deliver);
+	run->error = run->error ? run->error : code;
 }
 
 static void do_map(struct run *run)
@@ -379,6 +416,20 @@ static void do_map(struct run *run)
 	}
 }
 
+static enum summary_end end_of_stop(const struct run *run)
+{
+	switch (run->stop) {
+	case STOP_HALT:
+		return SUMMARY_HALTED;
+	case STOP_TIME:
+		return SUMMARY_TIME_OVER;
+	case STOP_SIGNAL:
+		return run->at_once ? SUMMARY_STOPPED : SUMMARY_DRAINED;
+	default:
+		return SUMMARY_FINISHED;
+	}
+}
+
 static enum summary_end how_it_ended(const struct run *run)
 {
 	switch (run->error) {
@@ -387,9 +438,7 @@ static enum summary_end how_it_ended(const struct run *run)
 	case EXIT_OUTPUT:
 		return SUMMARY_OUTPUT_FAILED;
 	case 0:
-		return run->at_once  ? SUMMARY_STOPPED
-		       : run->signal ? SUMMARY_DRAINED
-				     : SUMMARY_FINISHED;
+		return end_of_stop(run);
 	default:
 		return SUMMARY_WORKERS_FAILED;
 	}
@@ -400,7 +449,7 @@ static void print_summary(struct run *run, int argc, char **argv)
 	struct pm_pool_stats stats;
 	struct buf text = {0}, again = {0};
 	pm_pool_stats(run->pool, &stats);
-	struct summary_facts facts = {.tally = &run->tally,
+	struct summary_facts facts = {.tally = &run->deliver.tally,
 		.elapsed_us = clock_now_us() - run->begin_us,
 		.end = how_it_ended(run),
 		.signal = run->signal,
@@ -433,18 +482,21 @@ static int exit_code(const struct run *run)
 	if (run->error) {
 		return run->error;
 	}
-	if (run->signal) {
+	switch (run->stop) {
+	case STOP_SIGNAL:
 		return 128 + run->signal;
+	case STOP_HALT:
+	case STOP_TIME:
+		return EXIT_HALTED;
+	default:
+		return tally_failed(&run->deliver.tally) ? 1 : 0;
 	}
-	return tally_failed(&run->tally) ? 1 : 0;
 }
 
 static int go(struct run *run, int argc, char **argv)
 {
 	bool same_terminal = strcmp(settings.output, "-") == 0 && isatty(STDOUT_FILENO);
 	run->begin_us = clock_now_us();
-	rate_start(&run->rate, run->begin_us);
-	tally_skip(&run->tally, resume_done_ct(run->resume));
 	progress_init(&run->progress, STDERR_FILENO, !settings.quiet && !same_terminal);
 	message_before(clear_progress, &run->progress);
 	do_map(run);
@@ -463,6 +515,7 @@ int run_command(int argc, char **argv)
 		message_print("run", "out of memory");
 		return EXIT_WORKERS;
 	}
+	run->start_us = clock_now_us();
 	int code = open_all(run);
 	if (!code) {
 		code = go(run, argc, argv);

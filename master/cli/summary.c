@@ -128,6 +128,8 @@ static void say_answer(struct page *p)
 	static const char *const reasons[] = {
 		[SUMMARY_DRAINED] = ". Running jobs were completed.",
 		[SUMMARY_STOPPED] = ". Running jobs were dropped.",
+		[SUMMARY_HALTED] = ": --halt.",
+		[SUMMARY_TIME_OVER] = ": --max-time is over.",
 		[SUMMARY_OUTPUT_FAILED] = ": the results cannot be written.",
 		[SUMMARY_INPUT_FAILED] = ": the jobs cannot be read any further.",
 		[SUMMARY_WORKERS_FAILED] = ": the workers cannot be kept running.",
@@ -426,6 +428,8 @@ static void say_how_to_go_on(struct page *p)
 	static const char *const when[] = {
 		[SUMMARY_DRAINED] = "To go on where it stopped",
 		[SUMMARY_STOPPED] = "To go on where it stopped",
+		[SUMMARY_HALTED] = "To go on where it stopped",
+		[SUMMARY_TIME_OVER] = "To go on where it stopped",
 		[SUMMARY_OUTPUT_FAILED] = "To go on, once they can be written again",
 		[SUMMARY_INPUT_FAILED] = "To go on, once they can be read again",
 		[SUMMARY_WORKERS_FAILED] = "To go on, once the cause is gone",

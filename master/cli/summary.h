@@ -20,6 +20,8 @@ enum summary_end {
 	SUMMARY_FINISHED,       /* every job has its result */
 	SUMMARY_DRAINED,        /* by a signal; what was running was completed */
 	SUMMARY_STOPPED,        /* by a signal, at once */
+	SUMMARY_HALTED,         /* by --halt */
+	SUMMARY_TIME_OVER,      /* by --max-time */
 	SUMMARY_OUTPUT_FAILED,  /* the results cannot be written */
 	SUMMARY_INPUT_FAILED,   /* the job file cannot be read any more */
 	SUMMARY_WORKERS_FAILED, /* workers cannot run */

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * deliver - what becomes of a result: its line goes to the output, and it is
+ * counted.
+ *
+ * Owns the output and all that belongs to it: what an earlier run has left
+ * there, the counts, the rate.  Runs in the master of the command; run calls it
+ * from the sink, from the tick and at the end.  The struct is the caller's, and
+ * a zeroed one can be discarded.
+ * Must never: know of the pool or of events; run translates.
+ *
+ * Errors are printed where they are found and returned as exit codes.
+ */
+#ifndef MASTER_CLI_DELIVER_H
+#define MASTER_CLI_DELIVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/cli/outcome.h"
+#include "common/cli/settings.h"
+#include "common/poolmap.h"
+#include "master/cli/input.h"
+#include "master/cli/output.h"
+#include "master/cli/rate.h"
+#include "master/cli/resume.h"
+#include "master/cli/tally.h"
+
+struct deliver {
+	struct output *output;
+	struct resume *resume;
+	struct tally tally;
+	struct rate rate;
+	struct buf line; /* of a job that no worker could finish */
+};
+
+/* After input_open(): opens the output, and reads what is in it when the run
+ * goes on with it.  Returns 0 or an exit code, as output_open() and
+ * resume_scan(). */
+int deliver_open(struct deliver *d, const struct settings *want, struct input *in);
+
+/* Does this job have a result already? */
+bool deliver_has(const struct deliver *d, uint64_t index);
+
+/* The outcome of a result: what its worker said, or what follows from the
+ * error of a job that no worker could finish. */
+struct outcome deliver_outcome(const struct pm_result *result);
+
+/* There is no room now: ask again after deliver_flush(). */
+bool deliver_blocked(const struct deliver *d);
+
+/* Take one result.  Returns 0 or an exit code. */
+int deliver_put(struct deliver *d, const struct pm_result *result);
+
+/* As output_flush(), output_tick() and output_fd(). */
+int deliver_flush(struct deliver *d);
+int deliver_tick(struct deliver *d);
+int deliver_fd(const struct deliver *d);
+
+/* Write the rest and close.  Returns 0 or an exit code.  deliver_discard()
+ * still has to follow, as it may come alone: it gives up what is open. */
+int deliver_close(struct deliver *d);
+void deliver_discard(struct deliver *d);
+
+#endif
