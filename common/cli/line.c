@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "common/cli/base64.h"
+#include "common/cli/line_headers.h"
 #include "common/cli/utf8.h"
 
 enum {
@@ -357,6 +358,22 @@ static int transfer_fields(struct buf *out, const struct line_facts *f)
 	return time_fields(out, r);
 }
 
+/* Is there a response whose headers are wanted? */
+static bool has_headers(const struct line_facts *f)
+{
+	return f->headers && f->response && f->response->status > 0;
+}
+
+static int headers_field(struct buf *out, const struct line_facts *f)
+{
+	if (!has_headers(f)) {
+		return 0;
+	}
+	return ADD(out, ",\"headers\":") ? PM_ENOMEM
+					 : line_headers(out, f->response->headers,
+						   f->response->header_ct);
+}
+
 static int base64_field(struct buf *out, const void *bytes, size_t len)
 {
 	size_t size = base64_size(len);
@@ -392,6 +409,21 @@ static int body_field(struct buf *out, const struct line_facts *f)
 	return ADD(out, "\"");
 }
 
+/* Where the body is, when it is in a file. */
+static int file_fields(struct buf *out, const struct line_facts *f)
+{
+	if (TEXT(out, ",\"body_file\":", f->body_file) ||
+		TEXT(out, ",\"body_sha256\":", f->body_sha256)) {
+		return PM_ENOMEM;
+	}
+	if (f->body_length == 0) {
+		return 0;
+	}
+	return NUMBER(out, ",\"body_offset\":", f->body_offset)
+		       ? PM_ENOMEM
+		       : NUMBER(out, ",\"body_length\":", f->body_length);
+}
+
 /* ---------------------------------------------------------------------- line */
 
 static int fields(struct buf *out, const struct job *job, const struct line_facts *f)
@@ -405,7 +437,7 @@ static int fields(struct buf *out, const struct job *job, const struct line_fact
 		return PM_ENOMEM;
 	}
 	if (JSON(out, ",\"meta\":", job->meta_json, job->meta_json_len) ||
-		body_field(out, f)) {
+		headers_field(out, f) || body_field(out, f) || file_fields(out, f)) {
 		return PM_ENOMEM;
 	}
 	return ADD(out, "}\n");

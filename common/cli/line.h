@@ -32,8 +32,16 @@ struct line_facts {
 	const struct pm_response *response; /* NULL: none was begun */
 	uint64_t time_queue_us;             /* UINT64_MAX: not known, left out */
 	unsigned attempts;
-	int worker; /* slot; -1: left out */
-	enum body_mode body;
+	int worker;   /* slot; -1: left out */
+	bool headers; /* `headers` of the response */
+
+	/* where the body is */
+	enum body_mode body;     /* BODY_INLINE: in the line */
+	const char *body_file;   /* NULL: in no file */
+	const char *body_sha256; /* in hex; NULL: left out */
+	uint64_t body_offset;    /* of its record in body_file, and how long that
+				    is; with body_length 0 left out */
+	uint64_t body_length;
 };
 
 /* Append the prefix; append the whole line.  Return 0 or PM_ENOMEM. */

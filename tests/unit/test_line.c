@@ -10,6 +10,7 @@
 
 #include "common/cli/base64.h"
 #include "common/cli/line.h"
+#include "common/cli/line_headers.h"
 
 static const struct pm_response response = {
 	.status = 200,
@@ -479,4 +480,91 @@ Test(line, survives_twenty_thousand_mutated_jobs, .timeout = 60)
 	/* both ways were really taken */
 	cr_assert_gt(bad, 4000, "%u bad jobs", bad);
 	cr_assert_lt(bad, 16000, "%u bad jobs", bad);
+}
+
+/* ------------------------------------------------------------------- headers */
+
+static void expect_headers(
+	const struct pm_header *headers, size_t ct, const char *expected)
+{
+	struct pm_response r = response;
+	r.headers = headers;
+	r.header_ct = ct;
+	struct line_facts f = good;
+	f.response = &r;
+	f.headers = true;
+	struct buf part = {0};
+	cr_assert_eq(buf_printf(&part, ",\"headers\":%s,\"body\":", expected), 0);
+	cr_assert(line_has(&f, buf_text(&part)), "%s", expected);
+	buf_fini(&part);
+}
+
+Test(line, groups_headers_by_their_name, .timeout = 10)
+{
+	static const struct pm_header headers[] = {{"server", "a"}, {"set-cookie", "1"},
+		{"date", ""}, {"set-cookie", "2"}, {"server", "b"},
+		{"set-cookie", "1"}};
+	expect_headers(headers, 6,
+		"{\"server\":[\"a\",\"b\"],\"set-cookie\":[\"1\",\"2\",\"1\"],"
+		"\"date\":[\"\"]}");
+	expect_headers(headers, 1, "{\"server\":[\"a\"]}");
+	expect_headers(headers, 0, "{}");
+}
+
+Test(line, survives_what_a_server_calls_a_header, .timeout = 10)
+{
+	static const struct pm_header headers[] = {{"\xff", "x"}, {"a b", "x"},
+		{"\xfe", "y"}, {"", "z"}, {"q\"", "z"}, {"\xc3\xa4", "u"},
+		{"ok", "\x01\"\\\xff\xc3\xa4\t"}};
+	expect_headers(
+		headers, 7, "{\"ok\":[\"\\u0001\\\"\\\\\xEF\xBF\xBD\xc3\xa4\\t\"]}");
+	expect_headers(headers, 6, "{}");
+}
+
+Test(line, takes_no_quadratic_time_for_many_headers, .timeout = 10)
+{
+	enum { MANY = 200000 };
+	static char names[MANY][8];
+	static struct pm_header headers[MANY];
+	for (int i = 0; i < MANY; i++) {
+		snprintf(names[i], sizeof names[i], "n%d", i / 2);
+		headers[i] = (struct pm_header){names[i], "v"};
+	}
+	struct buf out = {0};
+	cr_assert_eq(line_headers(&out, headers, MANY), 0);
+	json_t *object = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
+	cr_assert_eq(json_object_size(object), MANY / 2);
+	json_decref(object);
+	buf_fini(&out);
+}
+
+Test(line, has_no_headers_where_there_is_no_response, .timeout = 10)
+{
+	struct pm_response r = response;
+	r.status = 0;
+	struct line_facts f = good;
+	f.response = &r;
+	f.headers = true;
+	cr_assert_not(line_has(&f, "\"headers\""));
+	f.response = NULL;
+	cr_assert_not(line_has(&f, "\"headers\""));
+	cr_assert_not(line_has(&good, "\"headers\""), "nobody asked");
+}
+
+/* --------------------------------------------------------------- body in a file */
+
+Test(line, names_the_file_of_the_body, .timeout = 10)
+{
+	struct line_facts f = good;
+	f.body = BODY_NONE;
+	f.body_file = "d\"r/ab/abc";
+	f.body_sha256 = "abc";
+	cr_assert(line_has(&f, ",\"worker\":3,\"body_file\":\"d\\\"r/ab/abc\","
+			       "\"body_sha256\":\"abc\"}\n"));
+	cr_assert_not(line_has(&f, "body_offset"));
+	f.body_length = 17;
+	cr_assert(line_has(
+		&f, "\"body_sha256\":\"abc\",\"body_offset\":0,\"body_length\":17}\n"));
+	f.body_offset = UINT64_C(1) << 40;
+	cr_assert(line_has(&f, "\"body_offset\":1099511627776,"));
 }
