@@ -809,6 +809,20 @@ struct pm_param {
  * must not await.  Returns 0, or a negative enum pm_error, which ends the fetch. */
 typedef int pm_body_fn(void *ctx, const void *bytes, size_t len);
 
+/* The heads of a request and of the response to it, as they are on the wire, each
+ * with its last, empty line; redirects that are followed are exchanges of their own,
+ * 1xx responses are left out.  Called when the response's head is there, before
+ * its body, under the rules of pm_body_fn; what it gets is valid during the call. */
+struct pm_exchange {
+	const char *url;
+	const char *remote_ip;
+	const char *request;
+	size_t request_len;
+	const char *response;
+	size_t response_len;
+};
+typedef int pm_exchange_fn(void *ctx, const struct pm_exchange *exchange);
+
 typedef struct pm_session pm_session;
 
 /* A request.  Zero a struct, set `url`, and the rest has sane defaults.  All
@@ -844,6 +858,8 @@ struct pm_request {
 	bool http2;                  /* offer HTTP/2, for https:// only */
 	pm_body_fn *on_body;         /* gets the body, which is not kept; or NULL */
 	void *on_body_ctx;
+	pm_exchange_fn *on_exchange; /* gets the heads; or NULL */
+	void *on_exchange_ctx;
 	const char *ca_file; /* PEM; NULL: the system's */
 	const char *cert;    /* PEM file: a certificate for servers that want one */
 	const char *key;     /* PEM file; NULL: it is in `cert` */

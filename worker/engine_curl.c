@@ -27,6 +27,7 @@ static void transfer_free(struct transfer *t)
 	free(t->now.proxy);
 	buf_fini(&t->body);
 	buf_fini(&t->head);
+	heads_fini(t);
 	response_free(t->reserve);
 	free(t);
 }

@@ -187,7 +187,8 @@ static CURLcode set_one_shot(struct transfer *t, bool one_shot)
  * the headers to the body's callback. */
 static CURLcode set_header_callback(struct transfer *t)
 {
-	bool watch = t->keep_headers || (t->now.method[0] && t->now.follow);
+	bool watch = t->keep_headers || t->on_exchange ||
+		     (t->now.method[0] && t->now.follow);
 	if (t->now.watch_headers == watch) {
 		return CURLE_OK;
 	}
@@ -241,6 +242,7 @@ CURLcode transfer_set_options(
 	bad = bad ? bad : set_trust(t, request);
 	bad = bad ? bad : set_one_shot(t, one_shot);
 	bad = bad ? bad : set_header_callback(t);
+	bad = bad ? bad : heads_set_options(t);
 	bad = bad ? bad : set_compressed(t, request);
 	bad = bad ? bad : set_text(t, CURLOPT_PROXY, &t->now.proxy, request->proxy, "");
 	bad = bad ? bad : set_credentials(t, request);

@@ -97,6 +97,7 @@ struct transfer_options {
 	long max_redirects;
 	long redirect_post; /* redirects after which a body is sent again */
 	bool follow, insecure, one_shot, watch_headers, compressed, credentials;
+	bool watch_heads;
 	char *ca_file;          /* NULL: the system's */
 	char *proxy;            /* NULL: none */
 	struct engine_jar *jar; /* while it runs */
@@ -135,7 +136,11 @@ struct transfer {
 	bool cancelled;         /* inside on_body: to be dropped */
 	int socket_errno;
 	bool address_failed; /* a connection was refused, perhaps not the last one */
-	struct response *reserve; /* to report with when memory is gone */
+	pm_exchange_fn *on_exchange; /* NULL: nobody asks for the heads */
+	void *on_exchange_ctx;
+	struct buf sent_head, got_head; /* as they are on the wire */
+	bool heads_lost;                /* no memory for one */
+	struct response *reserve;       /* to report with when memory is gone */
 	char error_text[CURL_ERROR_SIZE];
 };
 
@@ -164,6 +169,14 @@ void transfer_begin_answer(struct transfer *t, const struct pm_request *request)
 void transfer_build_result(
 	struct transfer *t, CURLcode code, struct engine_result *result);
 void transfer_release_answer(struct transfer *t);
+
+/* engine_heads.c: the heads of requests and responses, for on_exchange.  A line of
+ * a response's head: 0 or a pm_error. */
+CURLcode heads_set_options(struct transfer *t);
+void heads_begin(struct transfer *t, const struct pm_request *request);
+int heads_take_line(struct transfer *t, const char *bytes, size_t len);
+void heads_release(struct transfer *t);
+void heads_fini(struct transfer *t);
 
 /* engine_curl.c: called by a shard when a transfer has ended, with its callback;
  * or when it was cancelled, without one. */

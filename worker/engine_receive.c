@@ -195,10 +195,11 @@ size_t transfer_on_header(char *bytes, size_t size, size_t ct, void *ctx)
 {
 	struct transfer *t = ctx;
 	size_t n = size * ct; /* libcurl: size is 1, ct at most 100 KiB */
-	if (n && put_line(t, bytes, n)) {
-		return stop(t, PM_ENOMEM);
+	int err = n ? heads_take_line(t, bytes, n) : 0;
+	if (!err && n) {
+		err = put_line(t, bytes, n);
 	}
-	return n;
+	return err ? stop(t, err) : n;
 }
 
 /* -------------------------------------------------------------------- result */
@@ -211,6 +212,7 @@ void transfer_begin_answer(struct transfer *t, const struct pm_request *request)
 	t->on_body = request->on_body;
 	t->on_body_ctx = request->on_body_ctx;
 	t->discard_body = request->discard_body || request->on_body;
+	heads_begin(t, request);
 	buf_clear(&t->body);
 	buf_clear(&t->head);
 	t->body_len = 0;
@@ -232,6 +234,7 @@ void transfer_release_answer(struct transfer *t)
 	if (t->head.cap > KEEP_BYTES_MAX) {
 		buf_fini(&t->head);
 	}
+	heads_release(t);
 }
 
 static int version_number(long curl_version)

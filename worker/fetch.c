@@ -181,11 +181,16 @@ static int start(struct wait *w, const struct pm_request *request)
 	return err ? fail(w->task, &failure) : 0;
 }
 
-/* What on_body has said with pm_fail() is more than that it ended the fetch. */
+static bool has_reader(const struct pm_request *request)
+{
+	return request->on_body || request->on_exchange;
+}
+
+/* What a reader has said with pm_fail() is more than that it ended the fetch. */
 static bool reader_has_said(const struct wait *w, const struct pm_request *request)
 {
 	const struct pm_failure *f = &w->result.failure;
-	return request->on_body && f->domain == PM_DOMAIN_NONE &&
+	return has_reader(request) && f->domain == PM_DOMAIN_NONE &&
 	       f->error == w->task->failure.error;
 }
 
@@ -196,7 +201,7 @@ static int await(struct wait *w, const struct pm_request *request)
 		remember_nothing(w->task, request->url);
 		return err;
 	}
-	if (request->on_body) {
+	if (has_reader(request)) {
 		w->task->failure.error = 0;
 	}
 	if (task_park(w->task, stop_waiting, w)) {
