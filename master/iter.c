@@ -110,6 +110,7 @@ static int await_next(struct pm_iter *it, int timeout_ms)
 static int give_next(struct pm_iter *it, const struct pm_result **result)
 {
 	struct map *m = &it->map;
+	free_given(it); /* of a call inside of this one */
 	it->given = map_take(m);
 	if (it->given) {
 		*result = &it->given->result;
