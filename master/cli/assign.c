@@ -11,6 +11,7 @@
 
 #include "common/poolmap.h"
 #include "master/cli/message.h"
+#include "master/cli/store.h"
 #include "master/cli/values.h"
 
 /* ----------------------------------------------------------------- messages */
@@ -41,8 +42,15 @@ static void name_of(char name[OPTIONS_ENV_NAME_MAX], const struct option_row *ro
 	}
 }
 
+/* Of these the option is named, and not what it was given. */
+static bool is_secret(const struct option_row *row)
+{
+	return row->kind == KIND_HEADERS || row->kind == KIND_PROXY ||
+	       row->kind == KIND_DATA;
+}
+
 /* "--workers 0: out of range", "POOLMAP_WORKERS=0: ...", "FILE:3: workers = 0:
- * ...".  A header may be a secret: it is named, not shown. */
+ * ...". */
 void assign_complain(const struct options *o, enum option_id id,
 	enum option_source source, unsigned line, const char *text, const char *why)
 {
@@ -50,7 +58,7 @@ void assign_complain(const struct options *o, enum option_id id,
 	const struct option_row *row = &option_rows[id];
 	char name[OPTIONS_ENV_NAME_MAX], what[OPTIONS_ENV_NAME_MAX + SHOWN_MAX + 16];
 	name_of(name, row, source);
-	if (row->kind == KIND_HEADERS) {
+	if (is_secret(row)) {
 		snprintf(what, sizeof(what), "%s", name);
 	} else {
 		const char *quote = *text && !strchr(text, ' ') ? "" : "\"";
@@ -80,130 +88,6 @@ char *assign_keep(struct options *o, const char *text)
 	return kept->text;
 }
 
-/* settings.headers gets one more. */
-static int store_header(struct options *o, char *text, struct value_error *why)
-{
-	struct header_parts parts;
-	int err = values_header(text, &parts, why);
-	if (err) {
-		return err;
-	}
-	if (o->settings.header_ct == OPTIONS_HEADERS_MAX) {
-		snprintf(why->text, sizeof(why->text), "more than %d headers",
-			(int)OPTIONS_HEADERS_MAX);
-		return PM_EINVAL;
-	}
-	size_t ct = o->settings.header_ct;
-	struct pm_header *more = realloc(o->settings.headers, (ct + 1) * sizeof(*more));
-	if (!more) {
-		return PM_ENOMEM;
-	}
-	text[parts.name_len] = '\0';
-	text[parts.value_at + parts.value_len] = '\0';
-	more[ct] = (struct pm_header){text, text + parts.value_at};
-	o->settings.headers = more;
-	o->settings.header_ct = ct + 1;
-	return 0;
-}
-
-/* Numbers are stored in the type of the field; a row's limit fits its type. */
-static int store_unsigned(void *field, int err, uint64_t n)
-{
-	unsigned value = (unsigned)n;
-	if (!err) {
-		memcpy(field, &value, sizeof(value));
-	}
-	return err;
-}
-
-static int store_uint64(void *field, int err, uint64_t n)
-{
-	if (!err) {
-		memcpy(field, &n, sizeof(n));
-	}
-	return err;
-}
-
-/* A text field, NULL for the word that stands for "not set". */
-static int store_text(void *field, int err, const char *text, const char *unset)
-{
-	const char *value = strcmp(text, unset) == 0 ? NULL : text;
-	if (!err) {
-		memcpy(field, &value, sizeof(value));
-	}
-	return err;
-}
-
-static int check_file_name(const char *text, struct value_error *why)
-{
-	if (*text) {
-		return 0;
-	}
-	snprintf(why->text, sizeof(why->text), "is empty; name a file");
-	return PM_EINVAL;
-}
-
-/* Read `text`, which is the options' own, into a field of the row's kind. */
-static int store_field(const struct option_row *row, void *field, const char *text,
-	struct value_error *why)
-{
-	const uint64_t min = row->min, max = row->max;
-	uint64_t n = 0;
-	int err;
-	switch (row->kind) {
-	case KIND_SWITCH:
-		return values_switch(text, field, why);
-	case KIND_NUMBER:
-		err = values_number(text, min, max, &n, why);
-		return store_unsigned(field, err, n);
-	case KIND_COUNT:
-		err = values_number(text, min, max, &n, why);
-		return store_uint64(field, err, n);
-	case KIND_WORKERS:
-		err = values_workers(text, min, max, &n, why);
-		return store_unsigned(field, err, n);
-	case KIND_SIZE:
-		err = values_size(text, min, max, &n, why);
-		return store_uint64(field, err, n);
-	case KIND_SECONDS:
-		err = values_seconds(text, min, max, &n, why);
-		return store_unsigned(field, err, n);
-	case KIND_BODY:
-		return values_body(text, field, why);
-	case KIND_STATUSES:
-		return values_statuses(text, min, max, field, why);
-	case KIND_METHOD:
-		err = values_method(text, why);
-		return store_text(field, err, text, row->default_text);
-	case KIND_CA_FILE:
-		err = check_file_name(text, why);
-		return store_text(field, err, text, row->default_text);
-	case KIND_FILE:
-		err = check_file_name(text, why);
-		return store_text(field, err, text, "");
-	case KIND_HEADERS:
-	case KIND_ACTION:
-		break;
-	}
-	return 0;
-}
-
-static int store(struct options *o, const struct option_row *row, char *text,
-	struct value_error *why)
-{
-	union {
-		bool is;
-		const char *text;
-	} unused; /* for options that are no setting */
-	if (row->kind == KIND_HEADERS) {
-		return store_header(o, text, why);
-	}
-	void *field = row->offset == OPTION_NOWHERE
-			      ? (void *)&unused
-			      : (void *)((char *)&o->settings + row->offset);
-	return store_field(row, field, text, why);
-}
-
 /* ------------------------------------------------------------------ sources */
 
 void assign_begin(
@@ -213,17 +97,15 @@ void assign_begin(
 	value->text_ct = 0;
 	value->source = source;
 	value->line = line;
-	if (option_rows[id].kind == KIND_HEADERS) {
-		o->settings.header_ct = 0;
-	}
+	store_clear_list(o, &option_rows[id]);
 }
 
 static bool adds(const struct options *o, enum option_id id, enum option_source source)
 {
-	return option_rows[id].kind == KIND_HEADERS && o->values[id].source == source;
+	return store_is_list(&option_rows[id]) && o->values[id].source == source;
 }
 
-/* One more text for the option.  Returns a copy that store() may cut into
+/* One more text for the option.  Returns a copy that store_value() may cut into
  * pieces, for the one in the list stays whole; NULL: no memory. */
 static char *add_text(struct options *o, enum option_id id, const char *text)
 {
@@ -248,7 +130,7 @@ int assign_text(struct options *o, enum option_id id, enum option_source source,
 		assign_begin(o, id, source, line);
 	}
 	char *used = add_text(o, id, text);
-	int err = used ? store(o, &option_rows[id], used, &why) : PM_ENOMEM;
+	int err = used ? store_value(o, &option_rows[id], used, &why) : PM_ENOMEM;
 	if (err == PM_ENOMEM) {
 		return assign_out_of_memory();
 	}
@@ -257,4 +139,68 @@ int assign_text(struct options *o, enum option_id id, enum option_source source,
 		return EXIT_USAGE;
 	}
 	return 0;
+}
+
+/* -------------------------------------------------------------------- hosts */
+
+static int refuse_host(const struct options *o, const struct config_host *host,
+	const struct config_text *text, const char *why)
+{
+	message_at(o->config.path, text->line, "host \"%s\": %s = %s: %s",
+		host->pattern, text == &host->rate ? "rate" : "concurrency", text->text,
+		why);
+	return EXIT_USAGE;
+}
+
+static int refuse_pattern(
+	const struct options *o, const struct config_host *host, const char *why)
+{
+	bool has_rate = host->rate.text != NULL;
+	message_at(o->config.path, has_rate ? host->rate.line : host->concurrency.line,
+		"host \"%s\": %s", host->pattern, why);
+	return EXIT_USAGE;
+}
+
+static int set_host(
+	struct options *o, const struct config_host *host, struct host_rule *rule)
+{
+	struct value_error why = {""};
+	uint64_t n = 0;
+	if (values_host_pattern(host->pattern, &why)) {
+		return refuse_pattern(o, host, why.text);
+	}
+	if (host->concurrency.text && values_number(host->concurrency.text, 1,
+					      PM_CONCURRENCY_MAX, &n, &why)) {
+		return refuse_host(o, host, &host->concurrency, why.text);
+	}
+	if (host->rate.text && values_rate(host->rate.text, &rule->host_rate, &why)) {
+		return refuse_host(o, host, &host->rate, why.text);
+	}
+	char *pattern = assign_keep(o, host->pattern);
+	if (!pattern) {
+		return assign_out_of_memory();
+	}
+	for (char *at = pattern; *at; at++) {
+		*at = (char)(*at >= 'A' && *at <= 'Z' ? *at + ('a' - 'A') : *at);
+	}
+	rule->pattern = pattern;
+	rule->per_host = (unsigned)n;
+	return 0;
+}
+
+int assign_hosts(struct options *o)
+{
+	const size_t ct = o->config.host_ct;
+	struct host_rule *rules = calloc(ct ? ct : 1, sizeof(*rules));
+	if (!rules) {
+		return assign_out_of_memory();
+	}
+	o->host_rules = rules;
+	o->settings.host_rules = rules;
+	o->settings.host_rule_ct = ct;
+	int code = 0;
+	for (size_t i = 0; i < ct && !code; i++) {
+		code = set_host(o, &o->config.hosts[i], &rules[i]);
+	}
+	return code;
 }

@@ -21,6 +21,9 @@
 int assign_text(struct options *o, enum option_id id, enum option_source source,
 	unsigned line, const char *text);
 
+/* The host sections of the file; the same. */
+int assign_hosts(struct options *o);
+
 /* The option has its value from this source from now on: a list is empty. */
 void assign_begin(
 	struct options *o, enum option_id id, enum option_source source, unsigned line);

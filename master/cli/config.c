@@ -2,11 +2,8 @@
  *
  * config - the configuration file, see config.h.
  *
- * libconfuse parses.  What its scanner would pass over in silence is refused
- * before (a comment or string without end, a stray * or +, a variable that is
- * not set), and comments are blanked out, for it counts their lines wrongly
- * (libconfuse 3.3).  Nothing but whole, clean text ever reaches it: when its
- * scanner cannot read it ends the process.
+ * libconfuse parses.  Nothing but whole text that config_clean.h has seen ever
+ * reaches it: when its scanner cannot read it ends the process.
  */
 #include "master/cli/config.h"
 
@@ -21,8 +18,10 @@
 
 #include "common/buf.h"
 #include "common/poolmap.h"
+#include "master/cli/config_clean.h"
 #include "master/cli/message.h"
 #include "master/cli/options.h"
+#include "master/cli/store.h"
 
 #define SYSTEM_FILE "/etc/poolmap/poolmap.conf"
 
@@ -118,212 +117,14 @@ static int read_file(const char *path, struct buf *text)
 	return code;
 }
 
-/* ---------------------------------------------------------------- cleaning */
-
-/* A walk over the text, by the rules of libconfuse's scanner. */
-struct scan {
-	char *at;
-	unsigned line;
-	const char *path;
-};
-
-/* Print why the text is refused at this line; returns the exit code. */
-static int refuse(const struct scan *s, const char *why)
-{
-	message_at(s->path, s->line, "%s", why);
-	return EXIT_USAGE;
-}
-
-static void blank(struct scan *s, size_t len)
-{
-	memset(s->at, ' ', len);
-	s->at += len;
-}
-
-static int scan_block_comment(struct scan *s)
-{
-	const char *end = strstr(s->at + 2, "*/");
-	if (!end) {
-		return refuse(s, "the comment that starts here has no end");
-	}
-	end += 2;
-	while (s->at < end) {
-		if (*s->at == '\n') {
-			s->line++;
-			s->at++;
-		} else {
-			blank(s, 1);
-		}
-	}
-	return 0;
-}
-
-/* libconfuse takes a variable that is not set for an empty text: a token that
- * somebody forgot to export would be no token. */
-static int check_is_set(const struct scan *s, const char *text, size_t len)
-{
-	char name[128];
-	snprintf(name, sizeof(name), "%.*s", (int)(len < 127 ? len : 127), text);
-	if (len < sizeof(name) && getenv(name)) {
-		return 0;
-	}
-	message_at(s->path, s->line,
-		"${%s}: not set in the environment; set it, or write ${%s:-default}",
-		name, name);
-	return EXIT_USAGE;
-}
-
-static int scan_variable(struct scan *s)
-{
-	const char *name = s->at + 2;
-	size_t len = strspn(name,
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
-	const char *rest = name + len;
-	size_t default_len = strncmp(rest, ":-", 2) == 0 ? strcspn(rest, "}\"'\n") : 0;
-	if (len == 0 || rest[default_len] != '}') {
-		return refuse(s, "not a variable such as ${NAME} or ${NAME:-default}");
-	}
-	s->at += 2 + len + default_len + 1;
-	return default_len ? 0 : check_is_set(s, name, len);
-}
-
-/* A character of a string, or a pair that starts with a backslash. */
-static int scan_character(struct scan *s, char quote)
-{
-	const char next = s->at[1];
-	if (quote == '"' && *s->at == '$' && next == '{') {
-		return scan_variable(s);
-	}
-	if (*s->at != '\\') {
-		s->at++;
-		return 0;
-	}
-	if (quote == '"' && (!next || !strchr("\"\\$", next))) {
-		return refuse(
-			s, "in a \"string\", \\ may only stand before \" \\ and $");
-	}
-	s->at += next && next != '\n' ? 2 : 1;
-	return 0;
-}
-
-static int scan_string(struct scan *s)
-{
-	const char quote = *s->at++;
-	while (*s->at != quote) {
-		if (!*s->at || *s->at == '\n') {
-			return refuse(s, "a string has no closing quote in its line");
-		}
-		int code = scan_character(s, quote);
-		if (code) {
-			return code;
-		}
-	}
-	s->at++;
-	return 0;
-}
-
-static int scan_stray(struct scan *s)
-{
-	if (*s->at == '\r') {
-		return refuse(s, "a carriage return that ends no line");
-	}
-	message_at(s->path, s->line,
-		"\"%c\" does not belong here; text with such characters goes in "
-		"\"quotes\"",
-		*s->at);
-	return EXIT_USAGE;
-}
-
-static int scan_plain(struct scan *s)
-{
-	s->at += strcspn(s->at, " #\"'\t\n\r={}()+,*");
-	return 0;
-}
-
-static int scan_token(struct scan *s)
-{
-	const char next = s->at[1];
-	switch (*s->at) {
-	case '\n':
-		s->line++;
-		s->at++;
-		return 0;
-	case ' ':
-	case '\t':
-	case '{':
-	case '}':
-	case '(':
-	case ')':
-	case '=':
-	case ',':
-		s->at++;
-		return 0;
-	case '\r':
-		return next == '\n' ? blank(s, 1), 0 : scan_stray(s);
-	case '+':
-		return next == '=' ? s->at += 2, 0 : scan_stray(s);
-	case '*':
-		return scan_stray(s);
-	case '#':
-		blank(s, strcspn(s->at, "\n"));
-		return 0;
-	case '/':
-		if (next == '*') {
-			return scan_block_comment(s);
-		}
-		if (next == '/') {
-			blank(s, strcspn(s->at, "\n"));
-			return 0;
-		}
-		return scan_plain(s);
-	case '$':
-		return next == '{' ? scan_variable(s) : scan_plain(s);
-	case '"':
-	case '\'':
-		return scan_string(s);
-	default:
-		return scan_plain(s);
-	}
-}
-
-/* A NUL would hide what follows it. */
-static int check_is_text(const struct buf *text, const char *path)
-{
-	struct scan s = {text->data, 1, path};
-	for (size_t i = 0; i < text->len; i++) {
-		unsigned char c = (unsigned char)text->data[i];
-		if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f) {
-			return refuse(&s, "a control character; is this a text file?");
-		}
-		s.line += c == '\n';
-	}
-	return 0;
-}
-
-/* Refuse what libconfuse would misread, and blank out comments, in place. */
-static int clean(struct buf *text, const char *path)
-{
-	struct scan s = {text->data, 1, path};
-	int code = check_is_text(text, path);
-	if (!code && strncmp(s.at, "\xef\xbb\xbf", 3) == 0) {
-		blank(&s, 3); /* a byte order mark */
-	}
-	while (!code && *s.at) {
-		code = scan_token(&s);
-	}
-	/* So that a line that is cut short is the last one, and is named. */
-	while (text->len && strchr(" \t\n", text->data[text->len - 1])) {
-		text->data[--text->len] = '\0';
-	}
-	return code;
-}
-
 /* ----------------------------------------------------------------- parsing */
 
 /* libconfuse's callbacks carry no context, so this is where they find it. */
 static struct reading {
 	struct config *config;
-	int code; /* of the first error, which is printed */
+	int code;    /* of the first error, which is printed */
+	cfg_t *cfg;  /* the whole file */
+	cfg_t *host; /* the section that gave the last of config->hosts */
 } reading;
 
 /* Print the first error; the others follow from it. */
@@ -349,9 +150,21 @@ static int out_of_memory(void)
 	return EXIT_WORKERS;
 }
 
-static void fail_unknown(int line, const char *name)
+#define HOST "host"
+#define CONCURRENCY "concurrency"
+#define RATE "rate"
+
+static void fail_unknown(const cfg_t *cfg, const char *name)
 {
+	const int line = cfg->line;
 	const struct option_row *near = options_nearest(name, SCOPE_FILE);
+	if (cfg != reading.cfg) {
+		fail(line,
+			"%s: unknown in a host section, where " CONCURRENCY " and " RATE
+			" may stand",
+			name);
+		return;
+	}
 	if (options_named(name)) {
 		fail(line, "%s: may not stand in a file; use --%s on the command line",
 			name, name);
@@ -371,7 +184,7 @@ __attribute__((format(printf, 2, 0))) static void on_error(
 	size_t len = strlen(text);
 	if (strncmp(text, unknown, sizeof(unknown) - 1) == 0 && text[len - 1] == '\'') {
 		text[len - 1] = '\0';
-		fail_unknown(cfg->line, text + sizeof(unknown) - 1);
+		fail_unknown(cfg, text + sizeof(unknown) - 1);
 	} else {
 		fail(cfg->line, "%s (a line is: NAME = VALUE)", text);
 	}
@@ -426,22 +239,86 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	return 0;
 }
 
+/* The entry of a section, which is made with its first value; NULL: no memory. */
+static struct config_host *host_of(cfg_t *section)
+{
+	struct config *c = reading.config;
+	if (section == reading.host) {
+		return &c->hosts[c->host_ct - 1];
+	}
+	struct config_host *more = realloc(c->hosts, (c->host_ct + 1) * sizeof(*more));
+	if (!more) {
+		return NULL;
+	}
+	c->hosts = more;
+	more[c->host_ct] = (struct config_host){.pattern = strdup(cfg_title(section))};
+	if (!more[c->host_ct].pattern) {
+		return NULL;
+	}
+	reading.host = section;
+	return &more[c->host_ct++];
+}
+
+/* One value of a host section was read. */
+static int on_host_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	struct config_host *host = host_of(cfg);
+	if (!host) {
+		reading.code = out_of_memory();
+		return -1;
+	}
+	struct config_text *text =
+		strcmp(opt->name, RATE) == 0 ? &host->rate : &host->concurrency;
+	if (text->text) {
+		fail(cfg->line, "%s: set before, in line %u; remove one of them",
+			opt->name, text->line);
+		return -1;
+	}
+	*text = (struct config_text){(unsigned)cfg->line, strdup(value)};
+	if (!text->text) {
+		reading.code = out_of_memory();
+		return -1;
+	}
+	*(const char **)result = value; /* libconfuse makes its own copy */
+	return 0;
+}
+
+/* A section that says nothing would still hide the ones behind it. */
+static void check_hosts(cfg_t *cfg)
+{
+	for (unsigned i = 0; i < cfg_size(cfg, HOST); i++) {
+		cfg_t *host = cfg_getnsec(cfg, HOST, i);
+		if (!cfg_size(host, CONCURRENCY) && !cfg_size(host, RATE)) {
+			fail(host->line,
+				"host \"%s\": says nothing; give it a " CONCURRENCY
+				" or a " RATE,
+				cfg_title(host));
+		}
+	}
+}
+
 static cfg_opt_t option_of(const struct option_row *row)
 {
 	cfg_opt_t one = CFG_STR_CB(row->name, NULL, CFGF_NODEFAULT, on_value);
 	cfg_opt_t list = CFG_STR_LIST_CB(row->name, NULL, CFGF_NODEFAULT, on_value);
-	return row->kind == KIND_HEADERS ? list : one;
+	return store_is_list(row) ? list : one;
 }
 
 static cfg_t *parser_new(void)
 {
-	cfg_opt_t end = CFG_END(), opts[OPTION_CT + 1];
+	cfg_opt_t end = CFG_END(), opts[OPTION_CT + 2];
+	cfg_opt_t host[] = {
+		CFG_STR_CB(CONCURRENCY, NULL, CFGF_NODEFAULT, on_host_value),
+		CFG_STR_CB(RATE, NULL, CFGF_NODEFAULT, on_host_value), CFG_END()};
+	cfg_opt_t hosts =
+		CFG_SEC(HOST, host, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	size_t ct = 0;
 	for (size_t i = 0; i < OPTION_CT; i++) {
 		if (option_rows[i].scope & SCOPE_FILE) {
 			opts[ct++] = option_of(&option_rows[i]);
 		}
 	}
+	opts[ct++] = hosts;
 	opts[ct] = end;
 	cfg_t *cfg = cfg_init(opts, CFGF_NONE);
 	if (cfg) {
@@ -456,7 +333,7 @@ static void check_lists(cfg_t *cfg)
 	for (size_t i = 0; i < OPTION_CT; i++) {
 		const struct option_row *row = &option_rows[i];
 		const struct config_entry *first = entry_of((enum option_id)i);
-		if (row->kind == KIND_HEADERS && first && !cfg_size(cfg, row->name)) {
+		if (store_is_list(row) && first && !cfg_size(cfg, row->name)) {
 			fail((int)first->line,
 				"%s: set again later; remove one of them", row->name);
 		}
@@ -469,11 +346,12 @@ static int parse(struct config *config, const char *text)
 	if (!cfg) {
 		return out_of_memory();
 	}
-	reading = (struct reading){config, 0};
+	reading = (struct reading){.config = config, .cfg = cfg};
 	if (cfg_parse_buf(cfg, text) != CFG_SUCCESS) {
 		fail(cfg->line, "not understood (a line is: NAME = VALUE)");
 	}
 	check_lists(cfg);
+	check_hosts(cfg);
 	cfg_free(cfg);
 	return reading.code;
 }
@@ -489,7 +367,7 @@ int config_read(struct config *config, const char *path)
 	if (!code && !buf_text(&text)) {
 		code = out_of_memory();
 	}
-	code = code ? code : clean(&text, path);
+	code = code ? code : config_clean(&text, path);
 	code = code ? code : parse(config, text.data);
 	buf_fini(&text);
 	return code;
@@ -500,7 +378,13 @@ void config_fini(struct config *config)
 	for (size_t i = 0; i < config->entry_ct; i++) {
 		free(config->entries[i].text);
 	}
+	for (size_t i = 0; i < config->host_ct; i++) {
+		free(config->hosts[i].pattern);
+		free(config->hosts[i].concurrency.text);
+		free(config->hosts[i].rate.text);
+	}
 	free(config->entries);
+	free(config->hosts);
 	free(config->path);
 	*config = (struct config){0};
 }

@@ -2,9 +2,9 @@
  *
  * config - the configuration file, poolmap.conf: which one, and what it says.
  *
- * Keys are those rows of the options table that may stand in a file; values
- * stay text here, master/cli/options.c reads them.  The only file that knows
- * libconfuse.
+ * Keys are those rows of the options table that may stand in a file, and the
+ * sections of hosts; values stay text here, master/cli/options.c reads them.  The only
+ * file that knows libconfuse.
  *
  * Runs in: the master of the command.  Not for two threads at once, for
  * libconfuse's scanner is not.  Prints the error it
@@ -27,11 +27,24 @@ struct config_entry {
 	char *text;
 };
 
+struct config_text {
+	unsigned line;
+	char *text; /* NULL: not said */
+};
+
+/* host "pattern" { concurrency = 2  rate = "5/s" } */
+struct config_host {
+	char *pattern;
+	struct config_text concurrency, rate; /* one of them is there */
+};
+
 /* In the order of the file. */
 struct config {
 	char *path;
 	struct config_entry *entries;
 	size_t entry_ct;
+	struct config_host *hosts;
+	size_t host_ct;
 };
 
 /* Which file to read when nobody names one: *path is its name, to be freed, or

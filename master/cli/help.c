@@ -12,6 +12,7 @@
 #include "common/buf.h"
 #include "common/poolmap.h"
 #include "master/cli/message.h"
+#include "master/cli/store.h"
 
 enum { WIDTH = 79, HELP_COLUMN = 29, SOURCE_COLUMN = 32 };
 
@@ -58,19 +59,25 @@ static const char run_head[] =
 	"\n"
 	"Usage: poolmap run [OPTION]... [JOBFILE]...\n"
 	"\n"
-	"A job file has one job a line: a URL, or a JSON object with a \"url\".  "
-	"Without\n"
-	"a job file, or when it is -, jobs are read from standard input.\n"
+	"A job file has one job a line: a URL, or a JSON object with a \"url\"; it "
+	"may\n"
+	"be compressed with gzip.  Without a job file, or when it is -, jobs are "
+	"read\n"
+	"from standard input.\n"
 	"\n"
 	"Examples:\n"
 	"  poolmap run urls.txt -o results.jsonl\n"
 	"  poolmap run urls.txt -o results.jsonl --resume   (go on after a stop)\n"
+	"  poolmap run urls.txt -o results.jsonl --polite --body dir:pages\n"
+	"  poolmap run shops.csv.gz --csv --url-column link -o results.jsonl\n"
 	"  echo https://example.com/ | poolmap run -c 1 --timeout 5\n";
 
 static const char run_foot[] =
 	"\n"
-	"SIZE is a number of bytes, or one with K, M or G (1024).  A switch that the\n"
-	"configuration has turned on is turned off with --SWITCH=no.\n"
+	"SIZE is a number of bytes, or one with K, M or G (1024).  R is a rate: 10/s,\n"
+	"30/m, 100/h or none.  A switch that the configuration has turned on is "
+	"turned\n"
+	"off with --SWITCH=no.\n"
 	"\n"
 	"Configuration:\n"
 	"  An option is taken from the command line, else from the environment\n"
@@ -81,6 +88,8 @@ static const char run_foot[] =
 	"  first of these that exists; --config or POOLMAP_CONFIG names another one:\n"
 	"    $XDG_CONFIG_HOME/poolmap/poolmap.conf  (~/.config/poolmap/poolmap.conf)\n"
 	"    /etc/poolmap/poolmap.conf\n"
+	"  Hosts have limits of their own there: host \"*.example.com\" { rate = "
+	"\"5/s\" }\n"
 	"  A poolmap.conf in the current directory is never read by itself: a folder\n"
 	"  that came from somebody else must not choose your headers.\n"
 	"\n"
@@ -92,6 +101,7 @@ static const char run_foot[] =
 	"  4    the results cannot be written; --resume goes on\n"
 	"  5    workers cannot run; --resume goes on\n"
 	"  6    the output is in use by another run, or belongs to another job file\n"
+	"  7    stopped by --halt, --fail-fast or --max-time; --resume goes on\n"
 	"  130  stopped by SIGINT, 143 by SIGTERM: the first finishes what is in "
 	"flight,\n"
 	"       a second one stops at once; --resume goes on\n";
@@ -137,9 +147,32 @@ static int print_word(const char *word, int len, int column)
 	return column + len + !is_first;
 }
 
+/* " (default a,b,c)", which may be broken behind its commas. */
+static void print_default(const char *text, int column)
+{
+	char word[128];
+	snprintf(word, sizeof(word), "(default %s)", text);
+	bool is_long = strlen(word) > WIDTH - HELP_COLUMN;
+	for (const char *at = word; *at;) {
+		int len = (int)(is_long ? strcspn(at, ",") : strlen(at));
+		len += at[len] == ',';
+		if (column + 1 + len > WIDTH || at == word) {
+			column = print_word(at, len, column);
+		} else {
+			column += printf("%.*s", len, at);
+		}
+		at += len;
+	}
+}
+
 static void print_option(const struct option_row *row)
 {
 	int column = print_flag(row);
+	/* Two spaces at least between the flag and what it does. */
+	if (column + 2 > HELP_COLUMN) {
+		putchar('\n');
+		column = 0;
+	}
 	printf("%*s", HELP_COLUMN - column, "");
 	column = HELP_COLUMN;
 	for (const char *at = row->help; *at;) {
@@ -148,10 +181,7 @@ static void print_option(const struct option_row *row)
 		at += len + (at[len] == ' ');
 	}
 	if (row->kind != KIND_SWITCH && row->default_text[0]) {
-		char text[64];
-		int len =
-			snprintf(text, sizeof(text), "(default %s)", row->default_text);
-		print_word(text, len, column);
+		print_default(row->default_text, column);
 	}
 	putchar('\n');
 }
@@ -252,16 +282,42 @@ static void print_line(struct buf *line)
 {
 	for (size_t i = 0; i < line->len; i++) {
 		unsigned char c = (unsigned char)line->data[i];
-		putchar(c < 0x20 || c == 0x7f ? '?' : c);
+		putchar((c < 0x20 && c != '\t') || c == 0x7f ? '?' : c);
 	}
 	putchar('\n');
 	buf_clear(line);
 }
 
-static void print_headers(const struct options *o, struct buf *line)
+/* Header and proxy may have a password in them, and data may be one. */
+static bool is_hidden(const struct option_row *row, const char *text)
 {
-	const struct option_row *row = &option_rows[OPTION_HEADER];
-	const struct option_value *value = &o->values[OPTION_HEADER];
+	switch (row->kind) {
+	case KIND_HEADERS:
+		return is_secret(text);
+	case KIND_PROXY:
+		return strchr(text, '@') != NULL;
+	case KIND_DATA:
+		return *text && *text != '@';
+	default:
+		return false;
+	}
+}
+
+/* "# header += "Cookie: (hidden)"" */
+static void put_hidden(struct buf *line, const struct option_row *row, const char *text)
+{
+	if (row->kind == KIND_HEADERS) {
+		buf_printf(line, "# %s += \"%.*s: (hidden)\"", row->name,
+			(int)strcspn(text, ":"), text);
+	} else {
+		buf_printf(line, "# %s = (hidden)", row->name);
+	}
+}
+
+static void print_list(
+	const struct options *o, const struct option_row *row, struct buf *line)
+{
+	const struct option_value *value = &o->values[row - option_rows];
 	const char *operator= "=";
 	if (value->text_ct == 0) {
 		buf_printf(line, "%s = {}", row->name);
@@ -270,9 +326,8 @@ static void print_headers(const struct options *o, struct buf *line)
 	}
 	for (size_t i = 0; i < value->text_ct; i++) {
 		const char *text = value->texts[i];
-		if (is_secret(text)) {
-			buf_printf(line, "# %s += \"%.*s: (hidden)\"", row->name,
-				(int)strcspn(text, ":"), text);
+		if (is_hidden(row, text)) {
+			put_hidden(line, row, text);
 		} else {
 			buf_printf(line, "%s %s ", row->name, operator);
 			put_value(line, text);
@@ -286,15 +341,46 @@ static void print_headers(const struct options *o, struct buf *line)
 static void print_value(const struct options *o, enum option_id id, struct buf *line)
 {
 	const struct option_row *row = &option_rows[id];
-	if (row->kind == KIND_HEADERS) {
-		print_headers(o, line);
+	const struct option_value *value = &o->values[id];
+	if (store_is_list(row)) {
+		print_list(o, row, line);
 		return;
 	}
-	const struct option_value *value = &o->values[id];
-	buf_printf(line, "%s%s = ", row->scope & SCOPE_FILE ? "" : "# ", row->name);
-	put_value(line, value->texts[0]);
+	if (is_hidden(row, value->texts[0])) {
+		put_hidden(line, row, value->texts[0]);
+	} else {
+		buf_printf(line, "%s%s = ", row->scope & SCOPE_FILE ? "" : "# ",
+			row->name);
+		put_value(line, value->texts[0]);
+	}
 	put_source(line, o, row, value);
 	print_line(line);
+}
+
+static void print_host_value(const struct options *o, const char *name,
+	const struct config_text *text, struct buf *line)
+{
+	if (!text->text) {
+		return;
+	}
+	buf_printf(line, "\t%s = ", name);
+	put_value(line, text->text);
+	buf_printf(line, " # %s:%u", o->config.path, text->line);
+	print_line(line);
+}
+
+/* As they stand in the file: nothing else can set them. */
+static void print_hosts(const struct options *o, struct buf *line)
+{
+	for (size_t i = 0; i < o->config.host_ct; i++) {
+		const struct config_host *host = &o->config.hosts[i];
+		buf_printf(line, "host \"%s\" {", host->pattern);
+		print_line(line);
+		print_host_value(o, "concurrency", &host->concurrency, line);
+		print_host_value(o, "rate", &host->rate, line);
+		buf_puts(line, "}");
+		print_line(line);
+	}
 }
 
 /* Those that may stand in a file, or those that may not. */
@@ -317,6 +403,7 @@ int options_print_config(const struct options *o)
 		&line, "# configuration file: %s", is_read ? o->config.path : "none");
 	print_line(&line);
 	print_values(o, true, &line);
+	print_hosts(o, &line);
 	buf_puts(&line, "# On the command line only:");
 	print_line(&line);
 	print_values(o, false, &line);

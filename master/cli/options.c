@@ -19,6 +19,8 @@
 #include "master/cli/assign.h"
 #include "master/cli/flags.h"
 #include "master/cli/message.h"
+#include "master/cli/options_check.h"
+#include "master/cli/store.h"
 #include "master/cli/values.h"
 
 #define AT(field) offsetof(struct settings, field)
@@ -79,7 +81,7 @@ static int set_defaults(struct options *o)
 	int code = 0;
 	for (size_t i = 0; i < OPTION_CT && !code; i++) {
 		const char *text = option_rows[i].default_text;
-		if (*text) {
+		if (*text || option_rows[i].kind == KIND_DATA) {
 			code = assign_text(
 				o, (enum option_id)i, SOURCE_DEFAULT, 0, text);
 		}
@@ -96,7 +98,7 @@ static int set_from_file(struct options *o, const char *path)
 		const struct config_entry *entry = &o->config.entries[i];
 		code = assign_text(o, entry->id, SOURCE_FILE, entry->line, entry->text);
 	}
-	return code;
+	return code ? code : assign_hosts(o);
 }
 
 /* The file that is found where files are looked for, if any. */
@@ -168,19 +170,19 @@ static int unknown_variable(const char *name)
 	return EXIT_USAGE;
 }
 
-/* The headers of a variable, one a line.  None at all is a value too: it hides
- * those of the file. */
-static int set_header_lines(struct options *o, const char *lines)
+/* The values of a list, one a line.  None at all is a value too: it hides those
+ * of the file. */
+static int set_lines(struct options *o, enum option_id id, const char *lines)
 {
 	int code = 0;
-	assign_begin(o, OPTION_HEADER, SOURCE_ENV, 0);
+	assign_begin(o, id, SOURCE_ENV, 0);
 	while (*lines && !code) {
 		size_t len = strcspn(lines, "\n");
 		char *line = strndup(lines, len);
 		if (!line) {
 			return assign_out_of_memory();
 		}
-		code = len ? assign_text(o, OPTION_HEADER, SOURCE_ENV, 0, line) : 0;
+		code = len ? assign_text(o, id, SOURCE_ENV, 0, line) : 0;
 		free(line);
 		lines += len + (lines[len] == '\n');
 	}
@@ -206,10 +208,9 @@ static int set_from_variable(struct options *o, const char *name, const char *te
 	if (!row) {
 		return is_other_variable(name) ? 0 : unknown_variable(name);
 	}
-	if (row->kind == KIND_HEADERS) {
-		return set_header_lines(o, text);
-	}
-	return assign_text(o, (enum option_id)(row - option_rows), SOURCE_ENV, 0, text);
+	enum option_id id = (enum option_id)(row - option_rows);
+	return store_is_list(row) ? set_lines(o, id, text)
+				  : assign_text(o, id, SOURCE_ENV, 0, text);
 }
 
 static int set_from_environment(struct options *o)
@@ -262,64 +263,6 @@ static int set_inputs(struct options *o, const struct flags *f)
 	return 0;
 }
 
-/* -------------------------------------------------------- what fits together */
-
-static bool reads_standard_input(const struct settings *s)
-{
-	for (size_t i = 0; i < s->input_ct; i++) {
-		if (strcmp(s->inputs[i], "-") == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Why --resume cannot be, or NULL. */
-static const char *resume_conflict(const struct options *o)
-{
-	const struct settings *s = &o->settings;
-	if (!s->resume) {
-		return NULL;
-	}
-	if (s->force) {
-		return "cannot be used with --force; go on with the output, or "
-		       "overwrite it";
-	}
-	if (strcmp(s->output, "-") == 0) {
-		return "needs --output FILE; a run to standard output cannot be "
-		       "resumed";
-	}
-	/* poolmap config takes no job files, so it cannot miss them. */
-	if (o->command == COMMAND_RUN && reads_standard_input(s)) {
-		return "needs job files; standard input cannot be read again from its "
-		       "beginning";
-	}
-	return NULL;
-}
-
-/* Only the file that is used must be there, not one that a flag hides. */
-static int check_ca_file(const struct options *o)
-{
-	const struct option_value *value = &o->values[OPTION_CACERT];
-	const char *path = o->settings.ca_file;
-	struct value_error why = {""};
-	if (!path || values_readable_file(path, &why) == 0) {
-		return 0;
-	}
-	assign_complain(o, OPTION_CACERT, value->source, value->line, path, why.text);
-	return EXIT_USAGE;
-}
-
-static int check(const struct options *o)
-{
-	const char *conflict = resume_conflict(o);
-	if (conflict) {
-		message_print("--resume", "%s", conflict);
-		return EXIT_USAGE;
-	}
-	return check_ca_file(o);
-}
-
 /* --------------------------------------------------------------------- loading */
 
 /* From the weakest source to the strongest. */
@@ -330,7 +273,7 @@ static int set_all(struct options *o, const struct flags *f)
 	code = code ? code : set_from_environment(o);
 	code = code ? code : set_from_flags(o, f);
 	code = code ? code : set_inputs(o, f);
-	return code ? code : check(o);
+	return code ? code : options_check(o);
 }
 
 int options_load(struct options *options, int argc, char **argv)
@@ -363,6 +306,9 @@ void options_fini(struct options *o)
 	}
 	free(o->settings.headers);
 	free(o->inputs);
+	free(o->resolve);
+	free(o->data);
+	free(o->host_rules);
 	config_fini(&o->config);
 	*o = (struct options){0};
 }

@@ -16,8 +16,13 @@
 #include "master/cli/config.h"
 #include "master/cli/options_table.h"
 
-/* More headers than any server takes. */
-enum { OPTIONS_HEADERS_MAX = 100 };
+/* More headers than any server takes; addresses that were given by hand; and how
+ * long a body may be that all requests have. */
+enum {
+	OPTIONS_HEADERS_MAX = 100,
+	OPTIONS_RESOLVE_MAX = 1000,
+	OPTIONS_DATA_MAX = 16 << 20,
+};
 
 enum options_command {
 	COMMAND_RUN,
@@ -59,6 +64,9 @@ struct options {
 	/* What settings and values point to. */
 	struct options_text *texts;
 	const char **inputs;
+	const char **resolve;
+	char *data;
+	struct host_rule *host_rules;
 };
 
 /* Read everything.  argv is permuted, as getopt does, so that options may

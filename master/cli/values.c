@@ -5,20 +5,15 @@
 #include "master/cli/values.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/poolmap.h"
+#include "master/cli/values_parts.h"
 
-static int refuse(struct value_error *why, const char *fmt, ...) PM_PRINTF(2, 3);
-
-static int refuse(struct value_error *why, const char *fmt, ...)
+int values_refuse(struct value_error *why, const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
@@ -29,14 +24,12 @@ static int refuse(struct value_error *why, const char *fmt, ...)
 
 /* ----------------------------------------------------------------- numbers */
 
-static size_t digits_len(const char *text)
+size_t values_digits_len(const char *text)
 {
 	return strspn(text, "0123456789");
 }
 
-/* The digits at *at; moves behind them.  False: too large.  The caller has
- * seen that a digit is there: strtoll() would take spaces and signs too. */
-static bool take_digits(const char **at, uint64_t *out)
+bool values_take_digits(const char **at, uint64_t *out)
 {
 	char *end;
 	errno = 0;
@@ -46,17 +39,15 @@ static bool take_digits(const char **at, uint64_t *out)
 	return errno == 0 && n >= 0;
 }
 
-enum verdict { FINE, MALFORMED, OUT_OF_RANGE };
-
 static enum verdict read_number(
 	const char *text, uint64_t min, uint64_t max, uint64_t *out)
 {
-	size_t len = digits_len(text);
+	size_t len = values_digits_len(text);
 	uint64_t n;
 	if (len == 0 || text[len]) {
 		return MALFORMED;
 	}
-	if (!take_digits(&text, &n) || n < min || n > max) {
+	if (!values_take_digits(&text, &n) || n < min || n > max) {
 		return OUT_OF_RANGE;
 	}
 	*out = n;
@@ -70,18 +61,19 @@ int values_number(const char *text, uint64_t min, uint64_t max, uint64_t *out,
 	case FINE:
 		return 0;
 	case MALFORMED:
-		return refuse(why,
+		return values_refuse(why,
 			"not a whole number; %" PRIu64 " to %" PRIu64 " is allowed",
 			min, max);
 	default:
-		return refuse(why, "out of range, %" PRIu64 " to %" PRIu64, min, max);
+		return values_refuse(
+			why, "out of range, %" PRIu64 " to %" PRIu64, min, max);
 	}
 }
 
-int values_workers(const char *text, uint64_t min, uint64_t max, uint64_t *out,
-	struct value_error *why)
+static int number_or_word(const char *text, const char *word, uint64_t min,
+	uint64_t max, uint64_t *out, struct value_error *why)
 {
-	if (strcmp(text, "auto") == 0) {
+	if (strcmp(text, word) == 0) {
 		*out = 0;
 		return 0;
 	}
@@ -89,14 +81,26 @@ int values_workers(const char *text, uint64_t min, uint64_t max, uint64_t *out,
 	case FINE:
 		return 0;
 	case MALFORMED:
-		return refuse(why,
-			"neither a number, %" PRIu64 " to %" PRIu64 ", nor \"auto\"",
-			min, max);
+		return values_refuse(why,
+			"neither a number, %" PRIu64 " to %" PRIu64 ", nor \"%s\"", min,
+			max, word);
 	default:
-		return refuse(why,
-			"out of range, %" PRIu64 " to %" PRIu64 " or \"auto\"", min,
-			max);
+		return values_refuse(why,
+			"out of range, %" PRIu64 " to %" PRIu64 " or \"%s\"", min, max,
+			word);
 	}
+}
+
+int values_workers(const char *text, uint64_t min, uint64_t max, uint64_t *out,
+	struct value_error *why)
+{
+	return number_or_word(text, "auto", min, max, out, why);
+}
+
+int values_limit(const char *text, uint64_t min, uint64_t max, uint64_t *out,
+	struct value_error *why)
+{
+	return number_or_word(text, "none", min, max, out, why);
 }
 
 /* ------------------------------------------------------------------- sizes */
@@ -118,13 +122,13 @@ static unsigned unit_shift(char unit)
 static enum verdict read_size(
 	const char *text, uint64_t min, uint64_t max, uint64_t *out)
 {
-	size_t len = digits_len(text);
+	size_t len = values_digits_len(text);
 	unsigned shift = unit_shift(text[len]);
 	uint64_t n;
 	if (len == 0 || text[shift ? len + 1 : len]) {
 		return MALFORMED;
 	}
-	if (!take_digits(&text, &n) || n > max >> shift || n << shift < min) {
+	if (!values_take_digits(&text, &n) || n > max >> shift || n << shift < min) {
 		return OUT_OF_RANGE;
 	}
 	*out = n << shift;
@@ -153,11 +157,11 @@ int values_size(const char *text, uint64_t min, uint64_t max, uint64_t *out,
 	case FINE:
 		return 0;
 	case MALFORMED:
-		return refuse(why,
+		return values_refuse(why,
 			"not a size such as 512K, 10M or 1G; %s to %s is allowed", low,
 			high);
 	default:
-		return refuse(why, "out of range, %s to %s", low, high);
+		return values_refuse(why, "out of range, %s to %s", low, high);
 	}
 }
 
@@ -166,7 +170,7 @@ int values_size(const char *text, uint64_t min, uint64_t max, uint64_t *out,
 /* The digits behind the point, as milliseconds; moves behind them. */
 static bool take_decimals(const char **at, uint64_t *ms)
 {
-	size_t places = digits_len(*at);
+	size_t places = values_digits_len(*at);
 	if (places < 1 || places > 3) {
 		return false;
 	}
@@ -182,13 +186,13 @@ static bool take_decimals(const char **at, uint64_t *ms)
 static enum verdict read_seconds(
 	const char *text, uint64_t min, uint64_t max, uint64_t *out)
 {
-	size_t len = digits_len(text);
+	size_t len = values_digits_len(text);
 	const char *at = text + len;
 	uint64_t whole, ms = 0;
 	if (len == 0 || (*at == '.' && (at++, !take_decimals(&at, &ms))) || *at) {
 		return MALFORMED;
 	}
-	if (!take_digits(&text, &whole) || whole > max / 1000) {
+	if (!values_take_digits(&text, &whole) || whole > max / 1000) {
 		return OUT_OF_RANGE;
 	}
 	ms += whole * 1000;
@@ -218,10 +222,11 @@ int values_seconds(const char *text, uint64_t min, uint64_t max, uint64_t *out,
 	case FINE:
 		return 0;
 	case MALFORMED:
-		return refuse(why, "not a number of seconds with up to three decimals, "
-				   "such as 2.5");
+		return values_refuse(why,
+			"not a number of seconds with up to three decimals, "
+			"such as 2.5");
 	default:
-		return refuse(why, "out of range, %s to %s seconds", low, high);
+		return values_refuse(why, "out of range, %s to %s seconds", low, high);
 	}
 }
 
@@ -240,216 +245,147 @@ int values_switch(const char *text, bool *out, struct value_error *why)
 			return 0;
 		}
 	}
-	return refuse(
+	return values_refuse(
 		why, "neither yes nor no (true, false, on, off, 1, 0 will do too)");
 }
 
-int values_body(const char *text, enum body_mode *out, struct value_error *why)
+/* Is the word at `words`, which go on with more behind a '|'? */
+static bool is_first(const char *words, const char *text)
 {
-	if (strcmp(text, "inline") == 0) {
-		*out = BODY_INLINE;
-	} else if (strcmp(text, "none") == 0) {
-		*out = BODY_NONE;
-	} else {
-		return refuse(why, "neither \"inline\" nor \"none\"");
-	}
-	return 0;
+	size_t len = strcspn(words, "|");
+	return strlen(text) == len && memcmp(words, text, len) == 0;
 }
 
-/* ---------------------------------------------------------------- statuses */
-
-/* Three digits at *at; moves behind them. */
-static bool take_status(const char **at, uint64_t *out)
+int values_choice(
+	const char *text, const char *words, unsigned *out, struct value_error *why)
 {
-	return digits_len(*at) == 3 && take_digits(at, out);
-}
-
-static bool take_status_range(const char **at, uint64_t *first, uint64_t *last)
-{
-	if (!take_status(at, first)) {
-		return false;
-	}
-	if ((*at)[0] != '.' || (*at)[1] != '.') {
-		*last = *first;
-		return true;
-	}
-	*at += 2;
-	return take_status(at, last);
-}
-
-int values_statuses(const char *text, uint64_t min, uint64_t max,
-	struct status_set *out, struct value_error *why)
-{
-	struct status_set set = {{0}};
-	const char *at = text;
-	for (;;) {
-		uint64_t first, last;
-		if (!take_status_range(&at, &first, &last) || (*at && *at != ',')) {
-			return refuse(
-				why, "not a list of statuses such as 200..299,304");
-		}
-		if (first < min || last > max) {
-			return refuse(why,
-				"out of range, statuses are %" PRIu64 " to %" PRIu64,
-				min, max);
-		}
-		if (first > last) {
-			return refuse(why,
-				"the range %" PRIu64 "..%" PRIu64
-				" is empty; the lower "
-				"status comes first",
-				first, last);
-		}
-		for (uint64_t s = first; s <= last; s++) {
-			set.bits[s / 64] |= (uint64_t)1 << (s % 64);
-		}
-		if (!*at++) {
-			*out = set;
+	unsigned i = 0;
+	for (const char *at = words;; at++, i++) {
+		if (is_first(at, text)) {
+			*out = i;
 			return 0;
 		}
-	}
-}
-
-/* ----------------------------------------------------------------- headers */
-
-/* How many bytes of the text are a token of HTTP (RFC 9110, 5.6.2). */
-static size_t token_len(const char *text)
-{
-	return strspn(text, "!#$%&'*+-.^_`|~0123456789"
-			    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
-}
-
-int values_method(const char *text, struct value_error *why)
-{
-	size_t len = token_len(text);
-	if (len == 0 || text[len] || len > VALUES_METHOD_MAX) {
-		return refuse(why,
-			"not a method such as GET, of at most %d letters, without "
-			"spaces",
-			(int)VALUES_METHOD_MAX);
-	}
-	return 0;
-}
-
-static bool name_is(const char *text, size_t len, const char *name)
-{
-	return strlen(name) == len && strncasecmp(text, name, len) == 0;
-}
-
-static bool has_control(const char *text)
-{
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-		if (c < 0x20 || c == 0x7f) {
-			return true;
+		at += strcspn(at, "|");
+		if (!*at) {
+			return values_refuse(why, "none of %s", words);
 		}
 	}
-	return false;
 }
 
-static int check_header(const char *text, size_t name_len, struct value_error *why)
+/* ------------------------------------------------------------------- rates */
+
+/* Thousandths of a second, or of a request: as a decimal with up to three
+ * places. */
+static enum verdict take_thousandths(const char **at, uint64_t max, uint64_t *out)
 {
-	if (name_len == 0 || text[name_len] != ':') {
-		return refuse(why, "not a header such as 'Name: value'");
+	uint64_t whole, part = 0;
+	if (values_digits_len(*at) == 0) {
+		return MALFORMED;
 	}
-	if (strlen(text) > VALUES_HEADER_MAX) {
-		return refuse(why, "longer than %d bytes", (int)VALUES_HEADER_MAX);
-	}
-	/* A CR or LF would start a header, or a request, of its own. */
-	if (has_control(text)) {
-		return refuse(why, "%.*s has a control character in its value",
-			name_len > 64 ? 64 : (int)name_len, text);
-	}
-	/* These say where the request ends: wrong ones would break the next. */
-	if (name_is(text, name_len, "content-length") ||
-		name_is(text, name_len, "transfer-encoding")) {
-		return refuse(why,
-			"%.*s cannot be set, it follows from the body; leave it out",
-			(int)name_len, text);
-	}
-	return 0;
-}
-
-int values_header(const char *text, struct header_parts *out, struct value_error *why)
-{
-	size_t name_len = token_len(text);
-	int err = check_header(text, name_len, why);
-	if (err) {
-		return err;
-	}
-	size_t at = name_len + 1, end = strlen(text);
-	while (text[at] == ' ') {
-		at++;
-	}
-	while (end > at && text[end - 1] == ' ') {
-		end--;
-	}
-	*out = (struct header_parts){name_len, at, end - at};
-	return 0;
-}
-
-/* ------------------------------------------------------------------- files */
-
-int values_readable_file(const char *path, struct value_error *why)
-{
-	/* Not blocking: the name may be that of a pipe that nobody writes to. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0) {
-		return refuse(why, "cannot be read: %s", strerror(errno));
-	}
-	struct stat st;
-	bool is_file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-	close(fd);
-	return is_file ? 0 : refuse(why, "is not a regular file");
-}
-
-/* ------------------------------------------------------------------- names */
-
-enum { NAME_MAX_LEN = 40 };
-
-static unsigned min3(unsigned a, unsigned b, unsigned c)
-{
-	unsigned ab = a < b ? a : b;
-	return ab < c ? ab : c;
-}
-
-/* Edits between two short texts, a swap of neighbours counting as one.  Rows
- * of the usual table: the one in the making and the two before it. */
-static unsigned edits(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	unsigned rows[3][NAME_MAX_LEN + 1] = {{0}};
-	unsigned *before = rows[0], *last = rows[1], *now = rows[2];
-	for (size_t j = 0; j <= b_len; j++) {
-		last[j] = (unsigned)j;
-	}
-	for (size_t i = 1; i <= a_len; i++) {
-		now[0] = (unsigned)i;
-		for (size_t j = 1; j <= b_len; j++) {
-			now[j] = min3(last[j] + 1, now[j - 1] + 1,
-				last[j - 1] + (a[i - 1] != b[j - 1]));
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
-				a[i - 2] == b[j - 1] && before[j - 2] + 1 < now[j]) {
-				now[j] = before[j - 2] + 1;
-			}
+	bool fits = values_take_digits(at, &whole) && whole <= max;
+	if (**at == '.') {
+		++*at;
+		if (!take_decimals(at, &part)) {
+			return MALFORMED;
 		}
-		unsigned *free_row = before;
-		before = last;
-		last = now;
-		now = free_row;
 	}
-	return last[b_len];
+	*out = fits ? whole * 1000 + part : 0;
+	return fits ? FINE : OUT_OF_RANGE;
 }
 
-unsigned values_distance(const char *typed, const char *name)
+/* Seconds that a unit has; 0: it is none. */
+static unsigned unit_seconds(const char *unit)
 {
-	size_t typed_len = strlen(typed), name_len = strlen(name);
-	if (typed_len > NAME_MAX_LEN || name_len > NAME_MAX_LEN || typed_len < 2) {
-		return VALUES_FAR;
+	static const struct {
+		const char *name;
+		unsigned seconds;
+	} units[] = {{"/s", 1}, {"/m", 60}, {"/h", 3600}};
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(unit, units[i].name) == 0) {
+			return units[i].seconds;
+		}
 	}
-	unsigned n = edits(typed, typed_len, name, name_len);
-	if (n > 1 && strncmp(typed, name, typed_len) == 0) {
-		return 1;
+	return 0;
+}
+
+int values_rate(const char *text, double *out, struct value_error *why)
+{
+	uint64_t n = 0;
+	const char *at = text;
+	if (strcmp(text, "none") == 0) {
+		*out = 0;
+		return 0;
 	}
-	/* One slip in three letters is a slip; more is another word. */
-	return n <= (name_len < 3 ? 1 : name_len / 3) && n <= 3 ? n : VALUES_FAR;
+	enum verdict verdict = take_thousandths(&at, VALUES_RATE_MAX, &n);
+	unsigned seconds = unit_seconds(at);
+	if (verdict == MALFORMED || seconds == 0) {
+		return values_refuse(why,
+			"neither a rate such as 10/s, 30/m or 100/h, nor \"none\"");
+	}
+	double rate = (double)n / 1000 / seconds;
+	if (verdict != FINE || rate < VALUES_RATE_MIN || rate > VALUES_RATE_MAX) {
+		return values_refuse(why,
+			"out of range, 1/h to %d/s; \"none\": no limit",
+			(int)VALUES_RATE_MAX);
+	}
+	*out = rate;
+	return 0;
+}
+
+/* ------------------------------------------------------------------- halts */
+
+/* "fail=N" or "fail=N%" */
+static enum verdict read_halt_limit(const char *text, struct value_halt *out)
+{
+	static const char key[] = "fail=";
+	uint64_t n = 0;
+	if (strncmp(text, key, sizeof(key) - 1) != 0) {
+		return MALFORMED;
+	}
+	const char *at = text + sizeof(key) - 1;
+	enum verdict verdict = take_thousandths(&at, INT64_MAX / 1000 - 1, &n);
+	if (verdict == MALFORMED) {
+		return MALFORMED;
+	}
+	bool is_percent = strcmp(at, "%") == 0;
+	if (*at && !is_percent) {
+		return MALFORMED;
+	}
+	if (verdict != FINE || n == 0 || (is_percent && n > 100 * 1000)) {
+		return OUT_OF_RANGE;
+	}
+	if (!is_percent && memchr(text, '.', (size_t)(at - text))) {
+		return MALFORMED;
+	}
+	out->fail_ct = is_percent ? 0 : n / 1000;
+	out->fail_percent = is_percent ? (double)n / 1000 : 0;
+	return FINE;
+}
+
+int values_halt(const char *text, struct value_halt *out, struct value_error *why)
+{
+	struct value_halt halt = {HALT_NEVER, 0, 0};
+	size_t len = strcspn(text, ",");
+	bool is_soon = strncmp(text, "soon,", 5) == 0;
+	if (strcmp(text, "never") == 0) {
+		*out = halt;
+		return 0;
+	}
+	enum verdict verdict = MALFORMED;
+	if (is_soon || strncmp(text, "now,", 4) == 0) {
+		verdict = read_halt_limit(text + len + 1, &halt);
+	}
+	if (verdict == MALFORMED) {
+		return values_refuse(why,
+			"neither \"never\" nor such as soon,fail=10 or "
+			"now,fail=5%%");
+	}
+	if (verdict == OUT_OF_RANGE) {
+		return values_refuse(why,
+			"out of range: fail=1 or more, or a part above "
+			"0%% and up to 100%%");
+	}
+	halt.when = is_soon ? HALT_SOON : HALT_NOW;
+	*out = halt;
+	return 0;
 }

@@ -208,8 +208,8 @@ Test(config, refuses_unknown_keys_and_names_the_nearest, .timeout = 10)
 		{"# c\n# c\nconcurency = 3\n", 3,
 			"concurency: unknown option; did you mean "
 			"concurrency?"},
-		{"retries = 3\n", 1,
-			"retries: unknown option (see poolmap run --help)"},
+		{"gadgets = 3\n", 1,
+			"gadgets: unknown option (see poolmap run --help)"},
 		{"workers = 3\noutput = x\n", 2,
 			"output: may not stand in a file; use "
 			"--output"},
@@ -273,6 +273,71 @@ Test(config, refuses_what_is_not_well_formed, .timeout = 10)
 		{"/*/", 1, "has no end"},
 		{"workers = 3\r4\n", 1, "carriage return"},
 		{"workers = 3 }\n", 1, "brace"},
+	};
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		expect_refused(cases[i].text, strlen(cases[i].text), cases[i].line,
+			cases[i].part);
+	}
+}
+
+static void expect_host(const struct config_host *host, const char *pattern,
+	const char *concurrency, unsigned concurrency_line, const char *rate,
+	unsigned rate_line)
+{
+	cr_assert_str_eq(host->pattern, pattern);
+	cr_assert_eq(
+		host->concurrency.line, concurrency_line, "%u", host->concurrency.line);
+	cr_assert_eq(host->rate.line, rate_line, "%u", host->rate.line);
+	cr_assert_eq(!host->concurrency.text, !concurrency);
+	cr_assert_eq(!host->rate.text, !rate);
+	cr_assert(!rate || strcmp(rate, host->rate.text) == 0, "%s", host->rate.text);
+	cr_assert(!concurrency || strcmp(concurrency, host->concurrency.text) == 0,
+		"%s", host->concurrency.text);
+}
+
+Test(config, reads_sections_of_hosts, .timeout = 10)
+{
+	struct config config;
+	expect_text(&config, "workers = 3\n"
+			     "host \"*.example.com\" {\n"
+			     "  concurrency = 2 # a few\n"
+			     "  rate = \"5/s\"\n"
+			     "}\n"
+			     "host a { rate = 30/m }\n"
+			     "/* x */ host '*' { concurrency = 7 }\n"
+			     "window = 9\n");
+	cr_assert_eq(config.entry_ct, 2);
+	expect_entry(&config, 0, OPTION_WORKERS, 1, "3");
+	expect_entry(&config, 1, OPTION_WINDOW, 8, "9");
+	cr_assert_eq(config.host_ct, 3, "%zu hosts", config.host_ct);
+	expect_host(&config.hosts[0], "*.example.com", "2", 3, "5/s", 4);
+	expect_host(&config.hosts[1], "a", NULL, 0, "30/m", 6);
+	expect_host(&config.hosts[2], "*", "7", 7, NULL, 0);
+	config_fini(&config);
+}
+
+Test(config, refuses_bad_sections_of_hosts, .timeout = 10)
+{
+	const struct {
+		const char *text;
+		unsigned line;
+		const char *part;
+	} cases[] = {
+		{"host \"a\" {\n concurency = 2\n}\n", 2,
+			"concurency: unknown in a host section, where concurrency and "
+			"rate may stand"},
+		{"host \"a\" {\n workers = 2\n}\n", 2, "unknown in a host section"},
+		{"host \"a\" {\n rate = 1/s\n\n rate = 2/s\n}\n", 4,
+			"rate: set before, in line 2"},
+		{"host \"a\" { rate = 1/s }\nhost \"a\" { rate = 1/s }\n", 2,
+			"duplicate title"},
+		{"\nhost \"a\" { }\n", 2, "says nothing"},
+		{"host { rate = 1/s }\n", 1, "missing title"},
+		{"host = 3\n", 1, "missing title"},
+		{"host \"a\" = 3\n", 1, "missing opening brace"},
+		{"host \"a\" {\n rate = 1/s\n", 1, "premature end"},
+		{"hosts \"a\" { rate = 1/s }\n", 1, "hosts: unknown option"},
+		{"host \"a\" { host \"b\" { rate = 1/s } }\n", 1, "host: unknown"},
 	};
 	for (size_t i = 0; i < LENGTH(cases); i++) {
 		expect_refused(cases[i].text, strlen(cases[i].text), cases[i].line,
@@ -384,7 +449,7 @@ static size_t uncomment(FILE *in, FILE *out)
 	char line[256];
 	size_t ct = 0;
 	while (fgets(line, sizeof(line), in)) {
-		size_t len = strspn(line + 2, "abcdefghijklmnopqrstuvwxyz-");
+		size_t len = strspn(line + 2, "abcdefghijklmnopqrstuvwxyz0123456789-");
 		bool is_key = strncmp(line, "# ", 2) == 0 && len > 0 &&
 			      strncmp(line + 2 + len, " = ", 3) == 0;
 		fputs(is_key ? line + 2 : line, out);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/cli/outcome.h"
 #include "common/poolmap.h"
 #include "master/cli/help.h"
 #include "master/cli/message.h"
@@ -171,6 +172,227 @@ Test(options, has_the_documented_defaults, .timeout = 10)
 	expect_source(&o, OPTION_CONCURRENCY, SOURCE_DEFAULT, "128");
 	cr_assert_null(o.config.path);
 	options_fini(&o);
+}
+
+Test(options, has_the_documented_defaults_of_requests_and_stops, .timeout = 10)
+{
+	struct options o;
+	load(&o, "run", "--no-config", NULL);
+	const struct settings *s = &o.settings;
+	cr_assert_not(s->response_headers || s->retry_unsafe || s->polite ||
+		      s->deny_private || s->http2 || s->compressed || s->fail_fast ||
+		      s->csv || s->tsv);
+	cr_assert(!s->body_path && !s->data && !s->proxy && !s->cert && !s->key &&
+		  !s->resolve_ct && !s->dns_servers && !s->failed && !s->stats &&
+		  !s->retry_failed && !s->fields && !s->host_rule_ct);
+	cr_assert_eq(s->data_len, 0);
+	cr_assert_eq(s->stall_timeout_ms, 20000);
+	cr_assert_eq(s->retries, 2);
+	cr_assert_eq(s->retry_classes,
+		1u << OUTCOME_DNS | 1u << OUTCOME_CONNECT | 1u << OUTCOME_TIMEOUT |
+			1u << OUTCOME_STALLED | 1u << OUTCOME_RESET |
+			1u << OUTCOME_TRUNCATED);
+	const int again[] = {408, 429, 500, 502, 503, 504, 522, 524};
+	for (int status = 0, i = 0; status < 1000; status++) {
+		bool is = i < (int)LENGTH(again) && status == again[i];
+		i += is;
+		cr_assert_eq(
+			status_set_has(&s->retry_statuses, status), is, "%d", status);
+	}
+	cr_assert(s->per_host == 0 && s->rate <= 0 && s->host_rate <= 0);
+	cr_assert(s->halt == HALT_NEVER && s->halt_fail_ct == 0);
+	cr_assert_eq(s->max_time_ms, 0);
+	cr_assert_eq(s->progress, PROGRESS_AUTO);
+	cr_assert_eq(s->sync, SYNC_INTERVAL);
+	cr_assert_eq(s->format, FORMAT_JSONL);
+	cr_assert_eq(s->max_jobs_per_worker, 0);
+	cr_assert_eq(s->scheduler, PM_LEAST_LOADED);
+	cr_assert_str_eq(s->url_column, "url");
+	cr_assert_eq(s->total, 0);
+	options_fini(&o);
+}
+
+Test(options, reads_flags_of_requests, .timeout = 10)
+{
+	struct options o;
+	write_config("");
+	load(&o, "run", "--no-config", "--body=dir:x", "--response-headers",
+		"--data=a=b", "--stall-timeout=0", "--proxy=socks5h://p:1", "--http2",
+		"--compressed", "--cert", file, "--key", file, "--resolve=a:1:::1",
+		"--resolve", "b:2:127.0.0.1", "--dns-servers=::1,127.0.0.1:53",
+		"--deny-private", NULL);
+	const struct settings *s = &o.settings;
+	cr_assert_eq(s->body, BODY_DIR);
+	cr_assert_str_eq(s->body_path, "x");
+	cr_assert(s->response_headers && s->http2 && s->compressed && s->deny_private);
+	cr_assert_str_eq(s->data, "a=b");
+	cr_assert_eq(s->data_len, 3);
+	cr_assert_eq(s->stall_timeout_ms, 0);
+	cr_assert_str_eq(s->proxy, "socks5h://p:1");
+	cr_assert_str_eq(s->cert, file);
+	cr_assert_str_eq(s->key, file);
+	cr_assert_eq(s->resolve_ct, 2);
+	cr_assert_str_eq(s->resolve[0], "a:1:::1");
+	cr_assert_str_eq(s->resolve[1], "b:2:127.0.0.1");
+	cr_assert_str_eq(s->dns_servers, "::1,127.0.0.1:53");
+	options_fini(&o);
+	load(&o, "run", "--no-config", "--body=warc:y", "--proxy=env", NULL);
+	cr_assert_eq(s->body, BODY_WARC);
+	cr_assert_str_eq(s->body_path, "y");
+	cr_assert_str_eq(s->proxy, "env");
+	options_fini(&o);
+	write_config("body = \"dir:x\"\n");
+	load(&o, "run", config_flag, "--body=none", NULL);
+	cr_assert_eq(s->body, BODY_NONE);
+	cr_assert_null(s->body_path);
+	options_fini(&o);
+}
+
+Test(options, reads_flags_of_retries_limits_and_stops, .timeout = 10)
+{
+	struct options o;
+	load(&o, "run", "--no-config", "--retries=0", "--retry-on=404,tls",
+		"--retry-unsafe", "--per-host=3", "--rate=30/m", "--host-rate=2/s",
+		"--polite", "--halt=soon,fail=2.5%", "--max-time=1.5",
+		"--max-jobs-per-worker=7", "--scheduler=round-robin", NULL);
+	const struct settings *s = &o.settings;
+	cr_assert_eq(s->retries, 0);
+	cr_assert(status_set_has(&s->retry_statuses, 404) &&
+		  !status_set_has(&s->retry_statuses, 503));
+	cr_assert_eq(s->retry_classes, 1u << OUTCOME_TLS);
+	cr_assert(s->retry_unsafe && s->polite);
+	cr_assert_eq(s->per_host, 3);
+	cr_assert_float_eq(s->rate, 0.5, 1e-9);
+	cr_assert_float_eq(s->host_rate, 2, 1e-9);
+	cr_assert_eq(s->halt, HALT_SOON);
+	cr_assert_eq(s->halt_fail_ct, 0);
+	cr_assert_float_eq(s->halt_fail_percent, 2.5, 1e-9);
+	cr_assert_eq(s->max_time_ms, 1500);
+	cr_assert_eq(s->max_jobs_per_worker, 7);
+	cr_assert_eq(s->scheduler, PM_ROUND_ROBIN);
+	options_fini(&o);
+}
+
+Test(options, reads_flags_of_inputs_and_outputs, .timeout = 10)
+{
+	struct options o;
+	load(&o, "run", "--no-config", "--failed=f", "--stats=s", "--progress=json",
+		"--sync=always", "--format=csv", "--fields=index,url", "--csv",
+		"--url-column=3", "--total=1000000000000", "--retry-failed=r", "jobs",
+		NULL);
+	const struct settings *s = &o.settings;
+	cr_assert_str_eq(s->failed, "f");
+	cr_assert_str_eq(s->stats, "s");
+	cr_assert_eq(s->progress, PROGRESS_JSON);
+	cr_assert_eq(s->sync, SYNC_ALWAYS);
+	cr_assert_eq(s->format, FORMAT_CSV);
+	cr_assert_str_eq(s->fields, "index,url");
+	cr_assert(s->csv && !s->tsv);
+	cr_assert_str_eq(s->url_column, "3");
+	cr_assert_eq(s->total, UINT64_C(1000000000000));
+	cr_assert_str_eq(s->retry_failed, "r");
+	options_fini(&o);
+}
+
+Test(options, folds_fail_fast_into_halt, .timeout = 10)
+{
+	struct options o;
+	load(&o, "run", "--no-config", "--fail-fast", NULL);
+	cr_assert(o.settings.halt == HALT_NOW && o.settings.halt_fail_ct == 1);
+	options_fini(&o);
+	/* The stronger source wins. */
+	write_config("fail-fast = yes\n");
+	load(&o, "run", config_flag, "--halt=soon,fail=9", NULL);
+	cr_assert(o.settings.halt == HALT_SOON && o.settings.halt_fail_ct == 9);
+	options_fini(&o);
+	load(&o, "run", config_flag, "--halt=never", NULL);
+	cr_assert_eq(o.settings.halt, HALT_NEVER);
+	options_fini(&o);
+	write_config("halt = \"soon,fail=9%\"\n");
+	load(&o, "run", config_flag, "--fail-fast", NULL);
+	cr_assert(o.settings.halt == HALT_NOW && o.settings.halt_fail_ct == 1 &&
+		  o.settings.halt_fail_percent <= 0);
+	options_fini(&o);
+}
+
+static void write_file(const char *path, const char *bytes, size_t len)
+{
+	FILE *f = fopen(path, "w");
+	cr_assert_not_null(f);
+	cr_assert_eq(fwrite(bytes, 1, len, f), len);
+	cr_assert_eq(fclose(f), 0);
+}
+
+Test(options, reads_data_from_a_file_as_it_is, .timeout = 10)
+{
+	struct options o;
+	char path[sizeof(folder) + 32], flag[sizeof(path) + 16], line[512];
+	snprintf(path, sizeof(path), "%s/data", folder);
+	snprintf(flag, sizeof(flag), "--data=@%s", path);
+	write_file(path, "a\0b\r\n", 5);
+	load(&o, "run", "--no-config", flag, NULL);
+	cr_assert_eq(o.settings.data_len, 5);
+	cr_assert_eq(memcmp(o.settings.data, "a\0b\r\n", 5), 0);
+	options_fini(&o);
+	write_file(path, "", 0);
+	load(&o, "run", "--no-config", flag, NULL);
+	cr_assert(o.settings.data && o.settings.data_len == 0);
+	options_fini(&o);
+	cr_assert_eq(truncate(path, OPTIONS_DATA_MAX), 0);
+	load(&o, "run", "--no-config", flag, NULL);
+	cr_assert_eq(o.settings.data_len, OPTIONS_DATA_MAX);
+	options_fini(&o);
+	cr_assert_eq(truncate(path, OPTIONS_DATA_MAX + 1), 0);
+	snprintf(line, sizeof(line), "--data: @%s: longer than 16 MiB", path);
+	refuse(line, "run", "--no-config", flag, NULL);
+	unlink(path);
+	snprintf(line, sizeof(line),
+		"--data: @%s: cannot be read: No such file or directory", path);
+	refuse(line, "run", "--no-config", flag, NULL);
+	refuse("--data: is empty; name a file", "run", "--no-config", "-d@", NULL);
+}
+
+Test(options, reads_limits_of_hosts, .timeout = 10)
+{
+	struct options o;
+	write_config("host \"*.Example.COM\" { concurrency = 2 rate = \"5/s\" }\n"
+		     "host \"*\" { rate = 30/m }\n");
+	load(&o, "run", config_flag, NULL);
+	const struct host_rule *rules = o.settings.host_rules;
+	cr_assert_eq(o.settings.host_rule_ct, 2);
+	cr_assert_str_eq(rules[0].pattern, "*.example.com");
+	cr_assert_eq(rules[0].per_host, 2);
+	cr_assert_float_eq(rules[0].host_rate, 5, 1e-9);
+	cr_assert_str_eq(rules[1].pattern, "*");
+	cr_assert_eq(rules[1].per_host, 0);
+	cr_assert_float_eq(rules[1].host_rate, 0.5, 1e-9);
+	options_fini(&o);
+}
+
+Test(options, refuses_bad_limits_of_hosts_with_their_line, .timeout = 10)
+{
+	const struct {
+		const char *text, *line;
+	} cases[] = {
+		{"\nhost \"a\" {\n concurrency = 0\n}\n",
+			"%s:3: host \"a\": concurrency = 0: out of range, 1 to 100000"},
+		{"host \"a\" { concurrency = none }\n",
+			"%s:1: host \"a\": concurrency = none: not a whole number; 1 "
+			"to 100000 is allowed"},
+		{"host \"a\" {\n rate = 0/s\n}\n",
+			"%s:2: host \"a\": rate = 0/s: out of range, 1/h to 1000000/s; "
+			"\"none\": no limit"},
+		{"host \"a*\" {\n rate = 1/s\n}\n",
+			"%s:2: host \"a*\": not a host such as \"example.com\", "
+			"\"*.example.com\" or \"*\""},
+	};
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		char line[512];
+		const char *at = strstr(cases[i].line, "%s") + 2;
+		snprintf(line, sizeof(line), "%s%s", file, at);
+		write_config(cases[i].text);
+		refuse(line, "run", config_flag, NULL);
+	}
 }
 
 Test(options, reads_every_flag, .timeout = 10)
@@ -365,28 +587,6 @@ Test(options, refuses_what_it_does_not_know, .timeout = 10)
 		"config", "jobs", NULL);
 }
 
-Test(options, refuses_options_of_later_versions, .timeout = 10)
-{
-	const char *const later[] = {"--retries", "--retry-on", "--retry-unsafe",
-		"--response-headers", "--data", "--stall-timeout", "--per-host",
-		"--rate", "--host-rate", "--polite", "--deny-private", "--proxy",
-		"--http2", "--compressed", "--failed", "--halt", "--fail-fast",
-		"--progress", "--stats", "--max-jobs-per-worker", "--scheduler",
-		"--sync", "-d"};
-	for (size_t i = 0; i < LENGTH(later); i++) {
-		struct options o;
-		struct capture c;
-		char poolmap[] = "poolmap", run[] = "run", word[64], one[] = "1";
-		snprintf(word, sizeof(word), "%s", later[i]);
-		char *argv[] = {poolmap, run, word, one, NULL};
-		capture_start(&c, STDERR_FILENO);
-		int code = options_load(&o, 4, argv);
-		const char *said = capture_stop(&c);
-		cr_assert_eq(code, EXIT_USAGE, "%s: %d", later[i], code);
-		cr_assert(strstr(said, "unknown option"), "%s: %s", later[i], said);
-	}
-}
-
 Test(options, refuses_abbreviations, .timeout = 10)
 {
 	refuse("--work: unknown option; did you mean --workers?", "run", "--work", "3",
@@ -435,6 +635,22 @@ Test(options, names_option_and_range_of_a_bad_value, .timeout = 10)
 		"--timeout=0", NULL);
 	refuse("--max-redirects 101: out of range, 0 to 100", "run",
 		"--max-redirects=101", NULL);
+	refuse("--retries 101: out of range, 0 to 100", "run", "--retries=101", NULL);
+	refuse("--per-host 0: out of range, 1 to 100000 or \"none\"", "run",
+		"--per-host=0", NULL);
+	refuse("--rate 0/s: out of range, 1/h to 1000000/s; \"none\": no limit", "run",
+		"--rate=0/s", NULL);
+	refuse("--halt now,fail=0: out of range: fail=1 or more, or a part above 0% "
+	       "and up to 100%",
+		"run", "--halt=now,fail=0", NULL);
+	refuse("--max-time 2592000.001: out of range, 0 to 2592000 seconds", "run",
+		"--max-time=2592000.001", NULL);
+	refuse("--total 1000000000001: out of range, 0 to 1000000000000", "run",
+		"--total=1000000000001", NULL);
+	refuse("--body dir:: names no directory, as in dir:bodies", "run",
+		"--body=dir:", NULL);
+	refuse("--sync often: none of none|interval|always", "run", "--sync=often",
+		NULL);
 	setenv("POOLMAP_WORKERS", "0", 1);
 	refuse("POOLMAP_WORKERS=0: out of range, 1 to 500 or \"auto\"", "run",
 		"--no-config", NULL);
@@ -511,6 +727,22 @@ Test(options, refuses_conflicts, .timeout = 10)
 	options_fini(&o);
 	refuse("--no-config: cannot be used with --config; leave one of them out",
 		"run", "--no-config", "--config", "x", NULL);
+	refuse("--csv: cannot be used with --tsv; job files are one or the other",
+		"run", "--no-config", "--csv", "--tsv", NULL);
+	refuse("--url-column: needs --csv or --tsv", "run", "--no-config",
+		"--url-column=x", NULL);
+	refuse("--fields: needs --format csv", "run", "--no-config", "--fields=index",
+		NULL);
+	refuse("--key: needs --cert", "run", "--no-config", "--key=/etc/passwd", NULL);
+	refuse("--fail-fast: cannot be used with --halt; it means --halt now,fail=1",
+		"run", "--no-config", "--fail-fast", "--halt=soon,fail=2", NULL);
+	refuse("--retry-failed: needs the job files of that run; standard input cannot "
+	       "be read again from its beginning",
+		"run", "--no-config", "--retry-failed=x", NULL);
+	/* What a file says for other runs is no conflict. */
+	write_config("fields = index\nurl-column = link\n");
+	load(&o, "run", config_flag, NULL);
+	options_fini(&o);
 }
 
 Test(options, wants_a_ca_file_that_can_be_read, .timeout = 10)
@@ -518,6 +750,8 @@ Test(options, wants_a_ca_file_that_can_be_read, .timeout = 10)
 	char line[512];
 	refuse("--cacert /nowhere: cannot be read: No such file or directory", "run",
 		"--no-config", "--cacert", "/nowhere", NULL);
+	refuse("--cert /nowhere: cannot be read: No such file or directory", "run",
+		"--no-config", "--cert", "/nowhere", NULL);
 	write_config("\ncacert = /tmp\n");
 	snprintf(
 		line, sizeof(line), "%s:2: cacert = /tmp: is not a regular file", file);
@@ -663,7 +897,12 @@ Test(options, reads_back_what_it_prints, .timeout = 10)
 		"--window=77", "--window-bytes=3M", "--body=none",
 		"--accept=200..299,304", "-XPUT", "-HA: \"b\" \\ ${c} # 'd'", "-HE: f",
 		"--timeout=0.25", "--connect-timeout=3", "--max-redirects=2",
-		"--no-follow", "--max-body=5K", "-k", "--cacert", ca, "-q", NULL);
+		"--no-follow", "--max-body=5K", "-k", "--cacert", ca, "-q",
+		"--resolve=a:1:::1", "--resolve=b:2:[::1]", "--per-host=2",
+		"--rate=30/m", "--halt=now,fail=5%", "--retry-on=503,tls",
+		"--dns-servers=[::1]:53,::1", "--fields=index,url", "--format=csv",
+		"--proxy=http://p:1", "--url-column=a b", "--csv", "--max-time=0.5",
+		NULL);
 	write_config(print_config(&a, &c));
 	load(&b, "run", config_flag, NULL);
 	for (size_t i = 0; i < OPTION_CT; i++) {
@@ -701,6 +940,41 @@ Test(options, hides_secret_headers_in_what_it_prints, .timeout = 10)
 	options_fini(&o);
 	load(&o, "run", config_flag, NULL);
 	cr_assert_eq(o.settings.header_ct, 2, "what is hidden is not read back");
+	options_fini(&o);
+}
+
+Test(options, hides_data_and_proxies_with_passwords, .timeout = 10)
+{
+	struct options o;
+	struct capture c;
+	load(&o, "config", "--no-config", "-dhunter2\nforce=yes",
+		"--proxy=http://me:hunter2@p", NULL);
+	const char *text = print_config(&o, &c);
+	cr_assert_not(strstr(text, "hunter2"), "%s", text);
+	cr_assert(strstr(text, "\n# data = (hidden) "), "%s", text);
+	cr_assert(strstr(text, "\n# proxy = (hidden) "), "%s", text);
+	options_fini(&o);
+	refuse("--proxy: not a proxy such as http://proxy.example:8080", "run",
+		"--no-config", "--proxy=http://me:hunter2@p q", NULL);
+}
+
+Test(options, prints_limits_of_hosts_and_reads_them_back, .timeout = 10)
+{
+	struct options o;
+	struct capture c;
+	write_config("host \"*.a\" {\n concurrency = 2\n rate = 5/s\n}\n"
+		     "host b { rate = \"1/h\" }\n");
+	load(&o, "config", config_flag, NULL);
+	char text[sizeof(c.text)], first[512];
+	snprintf(text, sizeof(text), "%s", print_config(&o, &c));
+	snprintf(first, sizeof(first), "\nhost \"*.a\" {\n\tconcurrency = 2 # %s:2\n",
+		file);
+	cr_assert(strstr(text, first), "%s", text);
+	write_config(text);
+	options_fini(&o);
+	load(&o, "config", config_flag, NULL);
+	cr_assert_eq(o.settings.host_rule_ct, 2);
+	cr_assert_str_eq(o.settings.host_rules[1].pattern, "b");
 	options_fini(&o);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * values: what is read, and what is refused.
+ * values, values_name: what is read, and what is refused.
  */
 #include <criterion/criterion.h>
 #include <limits.h>
@@ -182,147 +182,130 @@ Test(values, knows_eight_words_for_a_switch, .timeout = 10)
 	}
 }
 
-Test(values, knows_where_bodies_can_go, .timeout = 10)
+Test(values, reads_limits_as_a_number_or_none, .timeout = 10)
 {
-	struct value_error why;
-	enum body_mode got = BODY_NONE;
-	cr_assert_eq(values_body("inline", &got, &why), 0);
-	cr_assert_eq(got, BODY_INLINE);
-	cr_assert_eq(values_body("none", &got, &why), 0);
-	cr_assert_eq(got, BODY_NONE);
-	cr_assert_eq(values_body("dir:x", &got, &why), PM_EINVAL);
-	cr_assert_eq(values_body("", &got, &why), PM_EINVAL);
+	const struct good cases[] = {{"none", 0}, {"1", 1}, {"100000", 100000}};
+	expect_good(values_limit, 1, 100000, cases, LENGTH(cases));
+	const char *const range[] = {"0", "100001"};
+	expect_bad(values_limit, 1, 100000, "out of range, 1 to 100000 or \"none\"",
+		range, LENGTH(range));
+	const char *const texts[] = {"", "None", "auto", "-1", "2x"};
+	expect_bad(values_limit, 1, 100000, "nor \"none\"", texts, LENGTH(texts));
 }
 
-static size_t count(const struct status_set *set)
+Test(values, finds_the_place_of_a_word, .timeout = 10)
 {
-	size_t ct = 0;
-	for (int status = 0; status < 1000; status++) {
-		ct += status_set_has(set, status);
-	}
-	return ct;
-}
-
-Test(values, reads_lists_of_statuses, .timeout = 10)
-{
-	const struct {
-		const char *text;
-		size_t ct;
-		int in, out;
-	} cases[] = {{"200..399", 200, 399, 400}, {"200", 1, 200, 201},
-		{"200..299,304", 101, 304, 303}, {"304,200..299,250", 101, 250, 300},
-		{"100..999", 900, 999, 99}, {"404..404", 1, 404, 405}};
-	for (size_t i = 0; i < LENGTH(cases); i++) {
-		struct status_set set;
-		struct value_error why = {""};
-		memset(&set, 0xff, sizeof(set));
-		int err = values_statuses(cases[i].text, 100, 999, &set, &why);
-		cr_assert_eq(err, 0, "\"%s\": %s", cases[i].text, why.text);
-		cr_assert_eq(count(&set), cases[i].ct, "\"%s\" has %zu statuses",
-			cases[i].text, count(&set));
-		cr_assert(status_set_has(&set, cases[i].in), "\"%s\" lacks %d",
-			cases[i].text, cases[i].in);
-		cr_assert_not(status_set_has(&set, cases[i].out), "\"%s\" has %d",
-			cases[i].text, cases[i].out);
-	}
-}
-
-Test(values, refuses_bad_lists_of_statuses, .timeout = 10)
-{
-	const char *const texts[] = {"", ",", "200,", ",200", "200,,201", "200 ,201",
-		"200-299", "200...299", "200..", "..299", "2xx", "20", "2000", "0200",
-		"399..200", "099", "000..999", "-200", "200..299x"};
-	for (size_t i = 0; i < LENGTH(texts); i++) {
-		struct status_set set = {{7}};
-		struct value_error why = {""};
-		cr_assert_eq(values_statuses(texts[i], 100, 999, &set, &why), PM_EINVAL,
-			"\"%s\" is taken", texts[i]);
-		cr_assert_eq(set.bits[0], 7, "\"%s\" is refused but stored", texts[i]);
-		cr_assert(why.text[0], "\"%s\" is refused without a reason", texts[i]);
-	}
-}
-
-Test(values, takes_any_token_as_a_method, .timeout = 10)
-{
-	const char *const good[] = {"GET", "patch", "M-SEARCH", "X_Y.Z~1",
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"};
-	struct value_error why;
-	for (size_t i = 0; i < LENGTH(good); i++) {
-		cr_assert_eq(values_method(good[i], &why), 0, "%s is refused", good[i]);
-	}
-	const char *const bad[] = {"", " ", "G T", "GET ", "GET\r\n", "G\xc3\x89T",
-		"G/T", "G:T", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456"};
-	for (size_t i = 0; i < LENGTH(bad); i++) {
-		cr_assert_eq(
-			values_method(bad[i], &why), PM_EINVAL, "%s is taken", bad[i]);
-	}
-}
-
-Test(values, splits_headers_into_name_and_value, .timeout = 10)
-{
-	const struct {
-		const char *text, *name, *value;
-	} cases[] = {{"Accept: text/html", "Accept", "text/html"}, {"A:b", "A", "b"},
-		{"A:   b c  ", "A", "b c"}, {"X-Empty:", "X-Empty", ""},
-		{"A:  ", "A", ""}, {"A: b: c", "A", "b: c"},
-		{"A: \xc3\xa9", "A", "\xc3\xa9"}};
-	for (size_t i = 0; i < LENGTH(cases); i++) {
-		struct header_parts parts = {0};
-		struct value_error why = {""};
-		const char *text = cases[i].text;
-		cr_assert_eq(values_header(text, &parts, &why), 0, "\"%s\": %s", text,
-			why.text);
-		cr_assert_eq(parts.name_len, strlen(cases[i].name), "\"%s\"", text);
-		cr_assert_eq(strncmp(text, cases[i].name, parts.name_len), 0, "\"%s\"",
-			text);
-		cr_assert_eq(parts.value_len, strlen(cases[i].value), "\"%s\": %zu",
-			text, parts.value_len);
-		cr_assert_eq(
-			strncmp(text + parts.value_at, cases[i].value, parts.value_len),
-			0, "\"%s\"", text);
-	}
-}
-
-Test(values, refuses_headers_that_would_break_a_request, .timeout = 10)
-{
-	const char *const texts[] = {"", ":", ": b", "A", "A b: c", "A : b", " A: b",
-		"A: b\r\nC: d", "A: b\n", "A: b\rc", "A: \x01", "A: \x7f", "A:\tb",
-		"\xc3\xa9: b", "Content-Length: 3", "content-length:3",
-		"TRANSFER-ENCODING: chunked"};
-	for (size_t i = 0; i < LENGTH(texts); i++) {
-		struct header_parts parts;
-		struct value_error why = {""};
-		cr_assert_eq(values_header(texts[i], &parts, &why), PM_EINVAL,
-			"\"%s\" is taken", texts[i]);
-		cr_assert(why.text[0], "\"%s\" is refused without a reason", texts[i]);
-	}
-}
-
-Test(values, never_quotes_the_value_of_a_header, .timeout = 10)
-{
-	const char *const texts[] = {"Authorization hunter2",
-		"Authorization: hunter2\n", "Content-Length: hunter2", "hunter2"};
-	for (size_t i = 0; i < LENGTH(texts); i++) {
-		struct header_parts parts;
-		struct value_error why = {""};
-		cr_assert_eq(values_header(texts[i], &parts, &why), PM_EINVAL);
-		cr_assert_not(strstr(why.text, "hunter2"), "%s", why.text);
-	}
-}
-
-Test(values, limits_the_length_of_a_header, .timeout = 10)
-{
-	char text[VALUES_HEADER_MAX + 2];
-	struct header_parts parts;
+	static const char words[] = "auto|bar|log|json|none";
+	const char *const all[] = {"auto", "bar", "log", "json", "none"};
 	struct value_error why = {""};
-	memset(text, 'x', sizeof(text));
-	text[1] = ':';
-	text[VALUES_HEADER_MAX] = '\0';
-	cr_assert_eq(values_header(text, &parts, &why), 0, "%s", why.text);
-	text[VALUES_HEADER_MAX] = 'x';
-	text[VALUES_HEADER_MAX + 1] = '\0';
-	cr_assert_eq(values_header(text, &parts, &why), PM_EINVAL);
-	cr_assert(strstr(why.text, "8192"), "%s", why.text);
+	for (unsigned i = 0; i < LENGTH(all); i++) {
+		unsigned got = 99;
+		cr_assert_eq(values_choice(all[i], words, &got, &why), 0, "%s", all[i]);
+		cr_assert_eq(got, i, "%s: %u", all[i], got);
+	}
+	const char *const bad[] = {
+		"", "a", "autox", "ba", "bar|log", "|", "auto|", "Auto", "none "};
+	for (size_t i = 0; i < LENGTH(bad); i++) {
+		unsigned got = 99;
+		cr_assert_eq(values_choice(bad[i], words, &got, &why), PM_EINVAL, "%s",
+			bad[i]);
+		cr_assert_eq(got, 99, "\"%s\" is refused but stored", bad[i]);
+		cr_assert(strstr(why.text, words), "%s", why.text);
+	}
+}
+
+static void expect_rate(const char *text, double low, double high)
+{
+	struct value_error why = {""};
+	double got = -1;
+	cr_assert_eq(values_rate(text, &got, &why), 0, "%s: %s", text, why.text);
+	cr_assert(got >= low && got <= high, "%s is read as %f", text, got);
+}
+
+static void expect_no_rate(const char *text, const char *part)
+{
+	struct value_error why = {""};
+	double got = -1;
+	cr_assert_eq(values_rate(text, &got, &why), PM_EINVAL, "%s is taken", text);
+	cr_assert(got < 0, "%s is refused but stored", text);
+	cr_assert(strstr(why.text, part), "%s: %s", text, why.text);
+}
+
+Test(values, reads_rates_per_second, .timeout = 10)
+{
+	expect_rate("none", 0, 0);
+	expect_rate("10/s", 10, 10);
+	expect_rate("30/m", 0.5, 0.5);
+	expect_rate("3600/h", 1, 1);
+	expect_rate("0.5/s", 0.5, 0.5);
+	expect_rate("2.125/s", 2.125, 2.125);
+	expect_rate("1/h", 0.00027, 0.00028);
+	expect_rate("1000000/s", 1e6, 1e6);
+}
+
+Test(values, refuses_what_is_no_rate, .timeout = 10)
+{
+	const char *const texts[] = {"", "10", "/s", "10/", "10/d", "10/sec", "10 /s",
+		"10/ s", "10/5s", "-1/s", "+1/s", "1e3/s", ".5/s", "5./s", "0.0001/s",
+		"0x10/s", "inf/s", "nan", "None", "10/s ", "10/S"};
+	for (size_t i = 0; i < LENGTH(texts); i++) {
+		expect_no_rate(texts[i], "neither a rate such as 10/s");
+	}
+	const char *const range[] = {"0/s", "0.000/s", "0.999/h", "1000001/s",
+		"1000000.001/s", "99999999999999999999/s", "9223372036854775807/h"};
+	for (size_t i = 0; i < LENGTH(range); i++) {
+		expect_no_rate(range[i], "out of range, 1/h to 1000000/s");
+	}
+}
+
+static void expect_halt(
+	const char *text, enum halt_when when, uint64_t ct, double percent)
+{
+	struct value_error why = {""};
+	struct value_halt got = {HALT_NEVER, 77, 77};
+	cr_assert_eq(values_halt(text, &got, &why), 0, "%s: %s", text, why.text);
+	cr_assert_eq(got.when, when, "%s", text);
+	cr_assert_eq(got.fail_ct, ct, "%s: %ju", text, (uintmax_t)got.fail_ct);
+	cr_assert_float_eq(
+		got.fail_percent, percent, 1e-9, "%s: %f", text, got.fail_percent);
+}
+
+static void expect_no_halt(const char *text, const char *part)
+{
+	struct value_error why = {""};
+	struct value_halt got = {HALT_SOON, 77, 77};
+	cr_assert_eq(values_halt(text, &got, &why), PM_EINVAL, "%s is taken", text);
+	cr_assert(got.when == HALT_SOON && got.fail_ct == 77,
+		"%s is refused but stored", text);
+	cr_assert(strstr(why.text, part), "%s: %s", text, why.text);
+}
+
+Test(values, reads_when_to_halt, .timeout = 10)
+{
+	expect_halt("never", HALT_NEVER, 0, 0);
+	expect_halt("soon,fail=1", HALT_SOON, 1, 0);
+	expect_halt("now,fail=10", HALT_NOW, 10, 0);
+	expect_halt("now,fail=5%", HALT_NOW, 0, 5);
+	expect_halt("soon,fail=0.5%", HALT_SOON, 0, 0.5);
+	expect_halt("soon,fail=100%", HALT_SOON, 0, 100);
+}
+
+Test(values, refuses_other_halts, .timeout = 10)
+{
+	const char *const texts[] = {"", "now", "soon,", "now,fail",
+		"now,fail=", "now,fail=%", "now,fail=x", "now,fail=1%%", "now,fail=1.5",
+		"now,fail=1.", "now,fail=-1", "now,success=1", "now, fail=1",
+		"later,fail=1", "nowfail=1", "fail=1", "now,fail=1,", "Never",
+		"now,fail=1 %", "now,fail=1.5555%"};
+	for (size_t i = 0; i < LENGTH(texts); i++) {
+		expect_no_halt(texts[i], "such as soon,fail=10 or now,fail=5%");
+	}
+	const char *const range[] = {"now,fail=0", "soon,fail=0%", "now,fail=0.000%",
+		"now,fail=101%", "soon,fail=100.001%", "now,fail=99999999999999999999",
+		"now,fail=99999999999999999999%"};
+	for (size_t i = 0; i < LENGTH(range); i++) {
+		expect_no_halt(range[i], "out of range");
+	}
 }
 
 Test(values, tells_files_that_can_be_read, .timeout = 10)
