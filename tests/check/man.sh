@@ -193,6 +193,7 @@ env -i "$build/poolmap" run --help | awk '
 		said = ""
 		if (match(text, /\(default [^)]*\)$/)) {
 			said = "Default: " substr(text, RSTART + 9, RLENGTH - 10) "."
+			gsub(/, /, ",", said) # a long one is broken behind a comma
 		}
 		if (item) {
 			print item "|" said
@@ -215,8 +216,9 @@ env -i "$build/poolmap" run --help | awk '
 	/^      / {sub(/^ */, ""); text = text " " $0}' >"$dir/help"
 [ "$(wc -l <"$dir/help")" -ge 20 ] || fail "cannot read poolmap run --help"
 
-awk '/^\.It Fl / {if (item) print item "|" said; item = $0; said = ""}
-	/^Default: / {said = $0}
+awk 'more {said = said $0; more = 0}
+	/^\.It Fl / {if (item) print item "|" said; item = $0; said = ""}
+	/^Default: / {said = $0; more = sub(/\\c$/, "", said)}
 	/^\.Ss Job files/ {print item "|" said; exit}' master/cli/poolmap.1 >"$dir/page"
 diff "$dir/help" "$dir/page" ||
 	fail "poolmap run --help (<) and master/cli/poolmap.1 (>) have different options"

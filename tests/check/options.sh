@@ -20,12 +20,12 @@ missing() {
 	failed=1
 }
 
-names=$(sed -n 's/^[[:space:]]*X([A-Z_]*, "\([a-z-]*\)", .*/\1/p' "$table")
+names=$(sed -n 's/^[[:space:]]*X([A-Z0-9_]*, "\([a-z0-9-]*\)", .*/\1/p' "$table")
 help=$(env -i "$poolmap" run --help) || missing "poolmap run --help fails"
 effective=$(env -i "$poolmap" config --no-config) || missing "poolmap config fails"
 
 # A wrong pattern above must not make this check succeed.
-[ "$(echo "$names" | wc -l)" -ge 20 ] || missing "$table: cannot find its rows"
+[ "$(echo "$names" | wc -l)" -ge 50 ] || missing "$table: cannot find its rows"
 
 for name in $names; do
 	echo "$help" | grep -qE "^  (-.,|   ) --$name( |\$)" ||
@@ -35,12 +35,12 @@ for name in $names; do
 	line=$(echo "$effective" | sed -n "s/^\($name = .*[^ ]\)  *# default\$/\1/p")
 	if [ -n "$line" ]; then
 		grep -qxF "# $line" "$conf" || missing "$conf: lacks \"# $line\""
-	elif ! grep -A1 "X([A-Z_]*, \"$name\"," "$table" | grep -q 'SCOPE_FLAG'; then
+	elif ! grep -A1 "X([A-Z0-9_]*, \"$name\"," "$table" | grep -q 'SCOPE_FLAG'; then
 		missing "$name: may stand in a file, but is not in poolmap config"
 	fi
 done
 
-for key in $(sed -n 's/^# \([a-z-]*\) = .*/\1/p' "$conf"); do
+for key in $(sed -n 's/^# \([a-z0-9-]*\) = .*/\1/p' "$conf"); do
 	echo "$effective" | grep -q "^$key = " ||
 		missing "$conf: $key is not an option of the file"
 done
