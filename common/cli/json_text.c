@@ -97,6 +97,13 @@ void json_walk_init(struct json_walk *walk, const char *text, size_t len)
 
 bool json_walk_next(struct json_walk *walk, struct json_span *value)
 {
+	struct json_span key;
+	return json_walk_member(walk, &key, value);
+}
+
+bool json_walk_member(
+	struct json_walk *walk, struct json_span *key, struct json_span *value)
+{
 	const char *end = walk->end;
 	/* at the `{`, or at what follows the value before: a comma or the `}` */
 	const char *at = skip_blanks(walk->at, end);
@@ -105,7 +112,10 @@ bool json_walk_next(struct json_walk *walk, struct json_span *value)
 		walk->at = end;
 		return false;
 	}
-	at = skip_blanks(skip_string(at, end), end);
+	key->text = at;
+	at = skip_string(at, end);
+	key->len = (size_t)(at - key->text);
+	at = skip_blanks(at, end);
 	at = skip_blanks(at < end ? at + 1 : end, end);
 	value->text = at;
 	walk->at = skip_value(at, end);

@@ -4,7 +4,7 @@
  * nests, before a recursive parser sees it; and which bytes a member's value
  * is made of, so that it can be echoed digit for digit.
  *
- * Runs in: the workers and the master of the command; called by job.c only.
+ * Runs in: the workers and the master of the command; called by job.c and host.c.
  * Pure, allocates nothing, never reads past the end whatever the text is.  It
  * does not check: what is JSON and what is not, jansson says.
  */
@@ -33,6 +33,10 @@ void json_walk_init(struct json_walk *walk, const char *text, size_t len);
 
 /* The next member's value; false: there are no more. */
 bool json_walk_next(struct json_walk *walk, struct json_span *value);
+
+/* The same with its key, which begins with its quote. */
+bool json_walk_member(
+	struct json_walk *walk, struct json_span *key, struct json_span *value);
 
 /* Copy without the blanks between tokens; `out` has room for span->len bytes.
  * Returns how many were written. */
