@@ -216,37 +216,59 @@ enum { HOST_MAX = 3 * PM_LANE_MAX };
 struct host {
 	char text[HOST_MAX + sizeof ":65535"];
 	size_t len;
+	bool has_user;
 	bool bad; /* too long, or with a byte that no URL may have */
 };
 
-/* Is `c` a zero in front of a port?  They could be many, and mean nothing. */
-static bool is_leading_zero(const struct host *host, int c)
+/* Would a zero here stand in front of a port?  They could be many, and mean nothing. */
+static bool is_leading_zero(const struct host *host)
 {
-	return c == '0' && host->len && host->text[host->len - 1] == ':' &&
+	return host->len && host->text[host->len - 1] == ':' &&
 	       (host->text[0] != '[' || memchr(host->text, ']', host->len));
 }
 
-/* Up to the path; users, in front of an @, are dropped.  Returns what ended it. */
+/* One byte of the authority.  What stands in front of an @ is a user; libcurl takes
+ * the first @ for that, and a second one only inside of brackets. */
+static inline void add_byte(struct host *host, int c)
+{
+	if (c == '@' && !(host->has_user && host->text[0] == '[' && host->len)) {
+		host->len = 0;
+		host->bad = false;
+		host->has_user = true;
+	} else if (host->len == sizeof host->text || c <= ' ' || c == 0x7f) {
+		host->bad = true;
+	} else if (c != '0' || !is_leading_zero(host)) {
+		host->text[host->len++] = (char)lower(c);
+	}
+}
+
+static inline bool ends_authority(int c)
+{
+	return c == '/' || c == '?' || c == '#' || c == URL_END;
+}
+
+/* Up to the path, or the end.  Returns what ended it. */
 static int read_authority(struct url *u, struct host *host)
 {
 	host->len = 0;
-	host->bad = false;
-	for (;;) {
-		int c = next_byte(u);
-		if (c == '/' || c == '?' || c == '#' || c == URL_END) {
+	host->bad = host->has_user = false;
+	int c;
+	if (u->escaped) {
+		while (!ends_authority(c = next_byte(u))) {
+			add_byte(host, c);
+		}
+		return c;
+	}
+	/* the usual case, without a decoder on the way */
+	for (; u->at < u->end; u->at++) {
+		c = (unsigned char)*u->at;
+		if (ends_authority(c)) {
+			u->at++;
 			return c;
 		}
-		if (c == '@') {
-			host->len = 0;
-			host->bad = false;
-		} else if (is_leading_zero(host, c)) {
-			continue;
-		} else if (host->len < sizeof host->text && c > ' ' && c != 0x7f) {
-			host->text[host->len++] = (char)lower(c);
-		} else {
-			host->bad = true;
-		}
+		add_byte(host, c);
 	}
+	return URL_END;
 }
 
 /* Take the port from the end; *port is -1 when there is none.  False: it is no number
@@ -358,8 +380,23 @@ static bool parse_ipv4(const char *at, size_t len, uint32_t *address)
 		}
 		sum |= parts[i] << (24 - 8 * i);
 	}
-	*address = htonl((uint32_t)sum);
+	*address = (uint32_t)sum;
 	return true;
+}
+
+/* At most five digits. */
+static size_t write_number(char *at, unsigned number)
+{
+	char digits[5];
+	size_t ct = 0, len = 0;
+	do {
+		digits[ct++] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number && ct < sizeof digits);
+	while (ct) {
+		at[len++] = digits[--ct];
+	}
+	return len;
 }
 
 /* A zone may be written as %eth0 or %25eth0. */
@@ -407,8 +444,13 @@ static bool normalise_name(struct host *host)
 {
 	uint32_t address;
 	if (parse_ipv4(host->text, host->len, &address)) {
-		inet_ntop(AF_INET, &address, host->text, sizeof host->text);
-		host->len = strlen(host->text);
+		host->len = 0;
+		for (int shift = 24; shift >= 0; shift -= 8) {
+			host->len += write_number(
+				host->text + host->len, address >> shift & 255);
+			host->text[host->len++] = '.';
+		}
+		host->len--;
 		return true;
 	}
 	if (memchr(host->text, '%', host->len) && !decode(host)) {
@@ -421,21 +463,6 @@ static bool normalise_name(struct host *host)
 }
 
 /* --------------------------------------------------------------------- the lane */
-
-static size_t write_port(char *at, long port)
-{
-	char digits[5];
-	size_t ct = 0, len = 0;
-	do {
-		digits[ct++] = (char)('0' + port % 10);
-		port /= 10;
-	} while (port && ct < sizeof digits);
-	at[len++] = ':';
-	while (ct) {
-		at[len++] = digits[--ct];
-	}
-	return len;
-}
 
 /* Of a host for which there is no room, its end, so that rules for its domain match;
  * and a hash of it all. */
@@ -464,7 +491,11 @@ static size_t write_lane(char *lane, bool secure, struct host *host, long port)
 	memcpy(lane, scheme, len);
 	memcpy(lane + len, host->text, host->len);
 	len += host->len;
-	return has_port ? len + write_port(lane + len, port) : len;
+	if (has_port) {
+		lane[len++] = ':';
+		len += write_number(lane + len, (unsigned)port);
+	}
+	return len;
 }
 
 size_t host_lane(char lane[PM_LANE_MAX + 1], const char *line, size_t len)
