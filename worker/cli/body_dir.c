@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * body_dir - see body_dir.h.
+ *
+ * Descriptors of the directories are used, not paths: a symbolic link that somebody
+ * puts in the place of DIR/ab leads nowhere.
+ */
+#include "worker/cli/body_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/poolmap.h"
+
+enum { FAN_OUT = 2 }; /* digits of the digest that are the directory's name */
+
+/* DIR; of this process, as there is one --body. */
+static int dir_fd = -1;
+
+static int open_dir(int at, const char *name, int flags)
+{
+	return openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
+}
+
+/* Open a directory, and create it if it is not there; -1, and errno. */
+static int make_dir(int at, const char *name, int flags)
+{
+	int fd = open_dir(at, name, flags);
+	if (fd < 0 && errno == ENOENT) {
+		if (mkdirat(at, name, 0777) < 0 && errno != EEXIST) {
+			return -1;
+		}
+		fd = open_dir(at, name, flags);
+	}
+	return fd;
+}
+
+static int open_once(const char *dir)
+{
+	if (dir_fd < 0) {
+		dir_fd = make_dir(AT_FDCWD, dir, 0);
+		if (dir_fd < 0) {
+			return PM_ESYSTEM;
+		}
+		temp_file_sweep(dir_fd);
+	}
+	return 0;
+}
+
+void body_dir_close(void)
+{
+	if (dir_fd >= 0) {
+		close(dir_fd);
+		dir_fd = -1;
+	}
+}
+
+int body_file_begin(struct body_file *b, const char *dir)
+{
+	*b = (struct body_file){0};
+	spool_init(&b->spool, -1);
+	int err = open_once(dir);
+	if (!err) {
+		spool_init(&b->spool, dir_fd);
+		err = digest_start(&b->digest);
+	}
+	return err;
+}
+
+int body_file_add(struct body_file *b, const void *bytes, size_t len)
+{
+	int err = spool_add(&b->spool, bytes, len);
+	if (!err) {
+		digest_add(&b->digest, bytes, len);
+	}
+	return err;
+}
+
+static int publish(struct spool *s, bool sync, const char *hex)
+{
+	char sub[FAN_OUT + 1];
+	snprintf(sub, sizeof sub, "%.*s", FAN_OUT, hex);
+	int err = spool_to_file(s);
+	if (err) {
+		return err;
+	}
+	int to = make_dir(dir_fd, sub, O_NOFOLLOW);
+	if (to >= 0) {
+		err = temp_file_publish(&s->file, dir_fd, to, hex, sync);
+	}
+	if (to < 0 || err || (sync && fsync(dir_fd) < 0)) {
+		s->disk_error = errno;
+		err = PM_ESYSTEM;
+	}
+	if (to >= 0) {
+		close(to);
+	}
+	return err;
+}
+
+int body_file_keep(struct body_file *b, bool sync, const char *dir,
+	char hex[DIGEST_HEX_LEN + 1], struct buf *path)
+{
+	digest_end(&b->digest, hex);
+	size_t before = path->len;
+	int err = buf_printf(path, "%s/%.*s/%s", dir, FAN_OUT, hex, hex);
+	if (!err) {
+		err = publish(&b->spool, sync, hex);
+	}
+	if (err) {
+		path->len = before;
+	}
+	return err;
+}
+
+void body_file_fini(struct body_file *b)
+{
+	spool_fini(&b->spool);
+	digest_fini(&b->digest);
+}
