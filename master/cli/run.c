@@ -24,6 +24,7 @@
 #include "master/cli/halt.h"
 #include "master/cli/input.h"
 #include "master/cli/message.h"
+#include "master/cli/pace.h"
 #include "master/cli/progress.h"
 #include "master/cli/summary.h"
 #include "common/cli/fetch_task.h"
@@ -50,11 +51,13 @@ struct run {
 	uint64_t start_us; /* of the command */
 	uint64_t begin_us; /* of the first job */
 
+	struct pace pace;
 	struct halt halt;
 	uint64_t delivered_ct;
 	enum stop stop;
 	int signal;   /* the first one that came; 0: none */
 	bool at_once; /* what runs is dropped */
+	bool cut;     /* in order, the first job without a result has come */
 	int error;    /* exit code of what failed; 0: nothing */
 };
 
@@ -69,7 +72,7 @@ static void stop(struct run *run, enum stop why, bool at_once)
 		run->at_once = true;
 		pm_pool_cancel(run->pool);
 	} else {
-		pm_pool_wake(run->pool);
+		(void)pm_pool_shutdown(run->pool, PM_CANCEL_QUEUED, PM_FOREVER);
 	}
 }
 
@@ -137,6 +140,7 @@ static int make_job(struct run *run, const char *line, size_t len, bool too_long
 	}
 	job->arg = run->arg.data;
 	job->len = run->arg.len;
+	pace_lane(&run->pace, line, len, job);
 	return PM_SOURCE_JOB;
 }
 
@@ -169,9 +173,23 @@ static int source(void *ctx, struct pm_job *job)
 	}
 }
 
+/* In a run that was stopped: a job that did not begin, or would have had another
+ * attempt.  It has no result, so that a resumed run does it. */
+static bool was_cut_short(struct run *run, const struct pm_result *result)
+{
+	struct outcome outcome = deliver_outcome(result);
+	struct pm_retry unused;
+	return result->error == PM_ECANCELLED ||
+	       pace_retry(&run->pace, &outcome, result->attempts, &unused);
+}
+
 static int sink(void *ctx, const struct pm_result *result)
 {
 	struct run *run = ctx;
+	if (run->cut || (run->stop && was_cut_short(run, result))) {
+		run->cut = !settings.unordered; /* nothing comes behind a gap */
+		return PM_SINK_TAKEN;
+	}
 	if (deliver_blocked(&run->deliver)) {
 		return PM_SINK_WAIT; /* flush() watches for room */
 	}
@@ -398,6 +416,20 @@ static void finish_output(struct run *run)
 	run->error = run->error ? run->error : code;
 }
 
+static void lane_new(void *ctx, const char *lane, struct pm_lane_limits *limits)
+{
+	struct run *run = ctx;
+	pace_limits(&run->pace, lane, limits);
+}
+
+static bool retry(void *ctx, const struct pm_result *result, struct pm_retry *how)
+{
+	struct run *run = ctx;
+	struct outcome outcome = deliver_outcome(result);
+	return !run->stop && !run->error &&
+	       pace_retry(&run->pace, &outcome, result->attempts, how);
+}
+
 static void do_map(struct run *run)
 {
 	struct pm_stream stream = {.task = fetch_task,
@@ -407,9 +439,12 @@ static void do_map(struct run *run)
 		.unordered = settings.unordered,
 		.window = (size_t)settings.window,
 		.window_bytes = (size_t)settings.window_bytes,
-		.turn = flush};
+		.turn = flush,
+		.rate = settings.rate,
+		.lane_new = lane_new,
+		.retry = retry};
 	int err = pm_map_stream(run->pool, &stream);
-	if (err && !run->error && !run->at_once) {
+	if (err && !run->error && !run->stop) {
 		message_print("the run stopped", "%s",
 			*pm_last_error() ? pm_last_error() : pm_error_text(err));
 		run->error = EXIT_WORKERS;
@@ -499,6 +534,7 @@ static int go(struct run *run, int argc, char **argv)
 	run->begin_us = clock_now_us();
 	progress_init(&run->progress, STDERR_FILENO, !settings.quiet && !same_terminal);
 	message_before(clear_progress, &run->progress);
+	pace_init(&run->pace, &settings);
 	do_map(run);
 	finish_output(run);
 	progress_clear(&run->progress);
