@@ -277,8 +277,9 @@ PM_API int pm_pool_open(
 /* How a pool ends. */
 enum pm_shutdown {
 	PM_DRAIN = 0,         /* every job that was taken runs */
-	PM_CANCEL_QUEUED = 1, /* jobs that have not begun are cancelled */
-	PM_CANCEL_ALL = 2,    /* those that run, too */
+	PM_CANCEL_UNSENT = 1, /* jobs that no worker has yet are cancelled */
+	PM_CANCEL_QUEUED = 2, /* jobs that have not begun are cancelled */
+	PM_CANCEL_ALL = 3,    /* those that run, too */
 };
 
 /* Take no more jobs (PM_ECLOSED), read no more from sources, and end the workers

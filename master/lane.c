@@ -187,6 +187,25 @@ struct job *lanes_first(struct lanes *l, uint64_t now_us)
 	return NULL;
 }
 
+struct job *lanes_first_at(struct lanes *l, uint64_t index, uint64_t now_us)
+{
+	if (l->rate > 0 && l->next_us > now_us) {
+		return NULL;
+	}
+	for (size_t i = 0; i < LANE_BUCKETS; i++) {
+		struct list_node *n = l->ready[i].head.next;
+		for (; n != &l->ready[i].head; n = n->next) {
+			struct lane *lane = list_entry(n, struct lane, link);
+			struct job *job = list_entry(
+				list_first(&lane->waiting), struct job, link);
+			if (job->index == index) {
+				return job;
+			}
+		}
+	}
+	return NULL;
+}
+
 /* When the next one may begin, after one has at `now_us`. */
 static uint64_t after(uint64_t next_us, double rate, uint64_t now_us)
 {
@@ -199,6 +218,7 @@ void lanes_begin(struct lanes *l, struct job *job, uint64_t now_us)
 	struct lane *lane = job->lane;
 	job->lane_state = LANE_BEGUN;
 	l->waiting_ct--;
+	l->begun_ct++;
 	lane->begun_ct++;
 	l->next_us = after(l->next_us, l->rate, now_us);
 	lane->next_us = after(lane->next_us, lane->limits.rate, now_us);
@@ -212,6 +232,7 @@ int lanes_rest(struct lanes *l, struct job *job, uint64_t at_us, uint64_t now_us
 	}
 	ledger_wait(job, NULL, false);
 	job->lane_state = LANE_RESTING;
+	l->begun_ct--;
 	job->lane->begun_ct--;
 	job->lane->resting_ct++;
 	place(l, job->lane, now_us);
@@ -225,6 +246,7 @@ void lanes_leave(struct lanes *l, struct job *job, uint64_t now_us)
 		return;
 	}
 	if (job->lane_state == LANE_BEGUN) {
+		l->begun_ct--;
 		lane->begun_ct--;
 	} else if (job->lane_state == LANE_RESTING) {
 		heap_remove(&l->due_jobs, &job->due);

@@ -51,6 +51,7 @@ struct lanes {
 	struct heap due_lanes;
 	struct heap due_jobs;
 	size_t waiting_ct; /* jobs */
+	size_t begun_ct;
 };
 
 void lanes_init(struct lanes *l, double rate);
@@ -74,6 +75,8 @@ void lanes_add(struct lanes *l, struct lane *lane, struct job *job, uint64_t now
 
 /* The job that may begin now; NULL: none.  And it does. */
 struct job *lanes_first(struct lanes *l, uint64_t now_us);
+/* The same, but only the job of this index. */
+struct job *lanes_first_at(struct lanes *l, uint64_t index, uint64_t now_us);
 void lanes_begin(struct lanes *l, struct job *job, uint64_t now_us);
 
 /* A begun job is to run again, at `at_us`; its state is QUEUED then.  0 or

@@ -90,6 +90,25 @@ void map_lanes_enter(struct map *m, struct lane *lane, bool is_new, struct job *
 
 /* -------------------------------------------------------------------- begin */
 
+/* The jobs that were read ahead have not been counted with their results.  When those
+ * that are there, and those that are expected of begun jobs, take up the window,
+ * only the oldest job may begin, which will free some of it; without an order, none
+ * while there is one whose end does. */
+static struct job *next_of(struct map *m)
+{
+	uint64_t mean = m->settled ? m->result_bytes / m->settled : 0;
+	uint64_t bytes = m->open_bytes + m->lanes->begun_ct * mean;
+	uint64_t now_us = m->pool->now_us;
+	if (bytes < m->stream.window_bytes) {
+		return lanes_first(m->lanes, now_us);
+	}
+	if (m->order.ordered) {
+		return lanes_first_at(m->lanes, m->order.next, now_us);
+	}
+	bool idle = !m->lanes->begun_ct && !order_first(&m->order);
+	return idle ? lanes_first(m->lanes, now_us) : NULL;
+}
+
 struct job *map_lane_job(struct pm_pool *pool)
 {
 	for (size_t i = 0; pool->lanes_ct && i < pool->map_ct; i++) {
@@ -98,9 +117,7 @@ struct job *map_lane_job(struct pm_pool *pool)
 			map_pull(m)) {
 			m = pool->maps[i]; /* the source may have ended it */
 		}
-		struct job *job = m && m->lanes && !m->ended
-					  ? lanes_first(m->lanes, pool->now_us)
-					  : NULL;
+		struct job *job = m && m->lanes && !m->ended ? next_of(m) : NULL;
 		if (job) {
 			return job;
 		}

@@ -69,13 +69,26 @@ static void settle_all(struct pm_pool *pool, int error, const char *why)
 	}
 }
 
-/* Stop what has not begun yet, or everything. */
-static void cancel_all(struct pm_pool *pool, bool running)
+static bool is_to_end(const struct job *job, enum pm_shutdown how)
+{
+	switch (how) {
+	case PM_CANCEL_UNSENT:
+		return job->state == JOB_QUEUED;
+	case PM_CANCEL_QUEUED:
+		return cancel_is_early(job);
+	case PM_CANCEL_ALL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void cancel_all(struct pm_pool *pool, enum pm_shutdown how)
 {
 	struct ledger *l = &pool->ledger;
 	for (size_t i = 0; i < l->cap; i++) {
 		struct job *job = l->table[i];
-		if (job && job->waiter && (running || cancel_is_early(job))) {
+		if (job && job->waiter && is_to_end(job, how)) {
 			cancel_job(pool, job, PM_ECANCELLED);
 		}
 	}
@@ -173,9 +186,7 @@ static void apply(struct pm_pool *pool, enum pm_shutdown how)
 			map_shutdown(pool->maps[i], how);
 		}
 	}
-	if (how != PM_DRAIN) {
-		cancel_all(pool, how == PM_CANCEL_ALL);
-	}
+	cancel_all(pool, how);
 }
 
 /* Is the end set for sooner than in `grace_ms`? */

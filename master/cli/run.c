@@ -72,7 +72,7 @@ static void stop(struct run *run, enum stop why, bool at_once)
 		run->at_once = true;
 		pm_pool_cancel(run->pool);
 	} else {
-		(void)pm_pool_shutdown(run->pool, PM_CANCEL_QUEUED, PM_FOREVER);
+		(void)pm_pool_shutdown(run->pool, PM_CANCEL_UNSENT, PM_FOREVER);
 	}
 }
 

@@ -107,7 +107,7 @@ Test(shutdown, an_open_pool_cannot_be_joined, .timeout = LIMIT)
 	check_error(pm_pool_join(pool, PM_FOREVER), PM_ESTATE, "open");
 	check_error(pm_pool_join(NULL, PM_FOREVER), PM_EINVAL, "NULL");
 	check_error(pm_pool_shutdown(NULL, PM_DRAIN, 0), PM_EINVAL, "NULL");
-	check_error(pm_pool_shutdown(pool, (enum pm_shutdown)3, 0), PM_EINVAL, "3");
+	check_error(pm_pool_shutdown(pool, (enum pm_shutdown)4, 0), PM_EINVAL, "3");
 	rig_check_works(pool);
 	pm_pool_close(&pool);
 	pm_pool_close(&pool);
