@@ -8,29 +8,82 @@
 
 #include "common/cli/lost.h"
 #include "common/clock.h"
+#include "master/cli/failed.h"
 #include "master/cli/message.h"
+
+static int no_memory(void)
+{
+	message_print("run", "out of memory");
+	return EXIT_WORKERS;
+}
+
+/* The names of the columns, where nothing is yet. */
+static int put_header(struct deliver *d)
+{
+	if (!d->csv || !output_fresh(d->output)) {
+		return 0;
+	}
+	buf_clear(&d->row);
+	return csv_header(d->csv, &d->row)
+		       ? no_memory()
+		       : output_put_head(d->output, d->row.data, d->row.len);
+}
+
+static int check_names(const struct settings *want)
+{
+	bool same = want->failed && strcmp(want->output, want->failed) == 0;
+	if (same) {
+		message_print("--failed", "names the output; name another file");
+	}
+	return same ? EXIT_USAGE : 0;
+}
+
+static int open_failed(struct deliver *d, const struct settings *want, struct input *in)
+{
+	return want->failed ? failed_open(&d->failed, want, in, d->resume) : 0;
+}
+
+static int open_output(struct deliver *d, const struct settings *want, struct input *in)
+{
+	int code = output_open(&d->output, want, in);
+	if (!code) {
+		code = resume_scan(&d->resume, d->output, in, d->csv, want->unordered);
+	}
+	if (!code) {
+		tally_skip(&d->tally, resume_done_ct(d->resume));
+		code = put_header(d);
+	}
+	return code;
+}
 
 int deliver_open(struct deliver *d, const struct settings *want, struct input *in)
 {
 	rate_start(&d->rate, clock_now_us());
-	int code = output_open(&d->output, want, in);
-	if (!code) {
-		code = resume_scan(&d->resume, d->output, in, want->unordered);
+	int code = want->format == FORMAT_CSV ? csv_open(&d->csv, want->fields) : 0;
+	code = code ? code : check_names(want);
+	if (!code && want->retry_failed) {
+		code = merge_open(&d->merge, want, in, d->csv);
 	}
-	if (!code) {
-		tally_skip(&d->tally, resume_done_ct(d->resume));
+	/* To go on, the list is made of the results; else it comes first, as it
+	 * may be the wrong name and the output be emptied for nothing. */
+	if (!code && !want->resume) {
+		code = open_failed(d, want, in);
+	}
+	code = code ? code : open_output(d, want, in);
+	if (!code && want->resume) {
+		code = open_failed(d, want, in);
 	}
 	return code;
 }
 
 bool deliver_has(const struct deliver *d, uint64_t index)
 {
-	return resume_done(d->resume, index);
+	return resume_done(d->resume, index) || merge_has(d->merge, index);
 }
 
 bool deliver_blocked(const struct deliver *d)
 {
-	return output_blocked(d->output);
+	return output_blocked(d->output) || (d->failed && output_blocked(d->failed));
 }
 
 /* --------------------------------------------------------------- one result */
@@ -51,69 +104,128 @@ struct outcome deliver_outcome(const struct pm_result *result)
 	return outcome;
 }
 
-static int put_line(
-	struct deliver *d, const struct outcome *outcome, const char *line, size_t len)
+static int put_row(struct deliver *d, const char *line, size_t len)
 {
-	int code = output_put(d->output, line, len);
-	if (!code) {
-		tally_add(&d->tally, outcome);
-		rate_add(&d->rate, clock_now_us(), 1);
-	}
-	return code;
+	buf_clear(&d->row);
+	return csv_row(d->csv, &d->row, line, len)
+		       ? no_memory()
+		       : output_put(d->output, d->row.data, d->row.len);
 }
 
-/* A result that the fetch task did not make: its worker was lost, mostly. */
-static int put_lost(struct deliver *d, const struct pm_result *result)
+static int put_line(struct deliver *d, const char *line, size_t len)
+{
+	return d->csv ? put_row(d, line, len) : output_put(d->output, line, len);
+}
+
+/* The line of a job that the fetch task did not finish: its worker was lost,
+ * mostly. */
+static int put_lost(
+	struct deliver *d, const struct pm_result *result, struct outcome *outcome)
 {
 	enum outcome_class class = OUTCOME_INTERNAL;
 	buf_clear(&d->line);
 	if (lost_render(&d->line, result->arg, result->arg_len, result, &class)) {
-		message_print("run", "out of memory");
-		return EXIT_WORKERS;
+		return no_memory();
 	}
-	struct outcome outcome = {.class = class};
-	return put_line(d, &outcome, d->line.data, d->line.len);
+	*outcome = (struct outcome){.class = class};
+	return put_line(d, d->line.data, d->line.len);
+}
+
+static int put_result(
+	struct deliver *d, const struct pm_result *result, struct outcome *outcome)
+{
+	if (!from_worker(result)) {
+		return put_lost(d, result, outcome);
+	}
+	*outcome = deliver_outcome(result);
+	return put_line(d, (const char *)result->bytes + sizeof *outcome,
+		result->len - sizeof *outcome);
+}
+
+static void count(struct deliver *d, const struct outcome *outcome, unsigned attempts)
+{
+	tally_add(&d->tally, outcome);
+	tally_attempts(&d->tally, attempts);
+	rate_add(&d->rate, clock_now_us(), 1);
+}
+
+/* What merge has copied is done by an earlier run. */
+static int merged(struct deliver *d, int code)
+{
+	uint64_t ct = merge_copied_ct(d->merge);
+	tally_skip(&d->tally, ct - d->copied_ct);
+	d->copied_ct = ct;
+	return code == MERGE_MORE ? DELIVER_AGAIN : code;
+}
+
+static int put_earlier(struct deliver *d, const struct pm_result *result)
+{
+	struct job_head head = {0};
+	if (!d->merge || result->arg_len < sizeof head) {
+		return 0;
+	}
+	memcpy(&head, result->arg, sizeof head);
+	return merged(d, merge_before(d->merge, d->output, d->resume, head.index));
 }
 
 int deliver_put(struct deliver *d, const struct pm_result *result)
 {
-	if (!from_worker(result)) {
-		return put_lost(d, result);
+	struct outcome outcome;
+	int code = put_earlier(d, result);
+	code = code ? code : put_result(d, result, &outcome);
+	if (code) {
+		return code;
 	}
-	struct outcome outcome = deliver_outcome(result);
-	return put_line(d, &outcome, (const char *)result->bytes + sizeof outcome,
-		result->len - sizeof outcome);
+	count(d, &outcome, result->attempts);
+	bool list = d->failed && outcome.class != OUTCOME_OK;
+	return list ? failed_put(d->failed, result) : 0;
+}
+
+int deliver_rest(struct deliver *d)
+{
+	return d->merge ? merged(d, merge_rest(d->merge, d->output, d->resume)) : 0;
 }
 
 /* ------------------------------------------------------------- as time goes by */
 
+/* The results first: the list must not know more than they do. */
 int deliver_flush(struct deliver *d)
 {
-	return output_flush(d->output);
+	int code = output_flush(d->output);
+	return code || !d->failed ? code : output_flush(d->failed);
 }
 
 int deliver_tick(struct deliver *d)
 {
-	return output_tick(d->output);
+	int code = output_tick(d->output);
+	return code || !d->failed ? code : output_tick(d->failed);
 }
 
 int deliver_fd(const struct deliver *d)
 {
-	return output_fd(d->output);
+	int fd = output_fd(d->output);
+	return fd < 0 && d->failed ? output_fd(d->failed) : fd;
 }
 
 int deliver_close(struct deliver *d)
 {
 	int code = output_close(d->output);
-	d->output = NULL;
-	return code;
+	int failed_code = output_close(d->failed);
+	d->output = d->failed = NULL;
+	return code ? code : failed_code;
 }
 
 void deliver_discard(struct deliver *d)
 {
 	output_discard(d->output);
-	d->output = NULL;
+	output_discard(d->failed);
+	d->output = d->failed = NULL;
+	merge_close(d->merge);
+	d->merge = NULL;
 	resume_free(d->resume);
 	d->resume = NULL;
+	csv_close(d->csv);
+	d->csv = NULL;
 	buf_fini(&d->line);
+	buf_fini(&d->row);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * deliver - what becomes of a result: its line goes to the output, and it is
- * counted.
+ * deliver - what becomes of a result: its line goes to the output, its job to
+ * the list of failed ones if it is one, and it is counted.
  *
- * Owns the output and all that belongs to it: what an earlier run has left
- * there, the counts, the rate.  Runs in the master of the command; run calls it
+ * Owns the outputs and all that belongs to them: what earlier runs have left,
+ * the counts, the rate.  Runs in the master of the command; run calls it
  * from the sink, from the tick and at the end.  The struct is the caller's, and
  * a zeroed one can be discarded.
  * Must never: know of the pool or of events; run translates.
@@ -21,7 +21,9 @@
 #include "common/cli/outcome.h"
 #include "common/cli/settings.h"
 #include "common/poolmap.h"
+#include "master/cli/csv.h"
 #include "master/cli/input.h"
+#include "master/cli/merge.h"
 #include "master/cli/output.h"
 #include "master/cli/rate.h"
 #include "master/cli/resume.h"
@@ -30,17 +32,24 @@
 struct deliver {
 	struct output *output;
 	struct resume *resume;
+	struct csv *csv;       /* NULL: lines of JSON */
+	struct output *failed; /* --failed; NULL: not wanted */
+	struct merge *merge;   /* --retry-failed; NULL: not wanted */
+	uint64_t copied_ct;    /* of merge, and counted as skipped */
 	struct tally tally;
 	struct rate rate;
 	struct buf line; /* of a job that no worker could finish */
+	struct buf row;  /* of CSV */
 };
 
-/* After input_open(): opens the output, and reads what is in it when the run
- * goes on with it.  Returns 0 or an exit code, as output_open() and
- * resume_scan(). */
+/* After input_open(): opens the outputs, and reads what is in them when the run
+ * goes on with them.  What is named by mistake is found before a file is
+ * touched, as far as that can be.  Returns 0 or an exit code, as output_open(),
+ * resume_scan(), failed_open(), merge_open(). */
 int deliver_open(struct deliver *d, const struct settings *want, struct input *in);
 
-/* Does this job have a result already? */
+/* Does this job need none of us: it has a result, or gets that of an earlier
+ * run? */
 bool deliver_has(const struct deliver *d, uint64_t index);
 
 /* The outcome of a result: what its worker said, or what follows from the
@@ -50,13 +59,20 @@ struct outcome deliver_outcome(const struct pm_result *result);
 /* There is no room now: ask again after deliver_flush(). */
 bool deliver_blocked(const struct deliver *d);
 
-/* Take one result.  Returns 0 or an exit code. */
+/* Take one result.  Returns 0; DELIVER_AGAIN: it was not taken, call again soon
+ * with the same (lines of an earlier run stand before it, and are many); or an
+ * exit code. */
+enum { DELIVER_AGAIN = -1 };
 int deliver_put(struct deliver *d, const struct pm_result *result);
 
 /* As output_flush(), output_tick() and output_fd(). */
 int deliver_flush(struct deliver *d);
 int deliver_tick(struct deliver *d);
 int deliver_fd(const struct deliver *d);
+
+/* After the last result, before deliver_close(): copy what is left of an
+ * earlier run.  Returns 0, DELIVER_AGAIN, or an exit code. */
+int deliver_rest(struct deliver *d);
 
 /* Write the rest and close.  Returns 0 or an exit code.  deliver_discard()
  * still has to follow, as it may come alone: it gives up what is open. */

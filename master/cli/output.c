@@ -22,6 +22,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "master/cli/message.h"
+#include "master/cli/pack.h"
 #include "master/cli/target.h"
 
 /* A buffer that one huge line has grown beyond this is given back. */
@@ -36,6 +37,13 @@ struct output {
 	uint64_t sync_ms;   /* time of the last fsync; 0: none yet */
 	bool dirty;         /* written since then */
 	bool failed;
+	bool fresh; /* it was empty */
+	bool rows;  /* lines are rows of CSV */
+	enum sync_mode sync;
+
+	struct pack *pack;   /* NULL: not packed */
+	uint64_t packed_ct;  /* lines in complete members */
+	uint64_t packed_end; /* offset in the file behind those */
 };
 
 static bool slow_reader(const struct output *o)
@@ -48,34 +56,64 @@ static size_t pending(const struct output *o)
 	return o->buf.len - o->head;
 }
 
+static int no_memory(const char *name)
+{
+	message_print(name, "out of memory");
+	return EXIT_WORKERS;
+}
+
 int output_open(
 	struct output **out, const struct settings *want, const struct input *in)
 {
 	struct output *o = calloc(1, sizeof *o);
 	if (!o) {
-		message_print(want->output, "out of memory");
-		return EXIT_WORKERS;
+		return no_memory(want->output);
 	}
 	int code = target_open(&o->target, want, in);
+	if (!code && pack_wanted(want->output)) {
+		o->pack = pack_new();
+		code = o->pack ? 0 : no_memory(want->output);
+	}
 	if (code) {
 		output_discard(o);
 		return code;
 	}
+	o->fresh = true;
+	o->rows = want->format == FORMAT_CSV;
+	o->sync = want->sync;
 	*out = o;
 	return 0;
 }
 
 /* ---------------------------------------------------------------- failing */
 
-static uint64_t count_lines(const char *bytes, size_t len)
+/* How many lines end in these bytes, which begin with a line; and where the
+ * last one does.  A LF in quotes ends no row.  JSON has none inside a line. */
+static uint64_t count_lines(
+	const struct output *o, const char *bytes, size_t len, size_t *last_end)
 {
 	uint64_t ct = 0;
-	const char *end = bytes + len;
-	while (bytes < end && (bytes = memchr(bytes, '\n', (size_t)(end - bytes)))) {
-		ct++;
-		bytes++;
+	bool quoted = false;
+	size_t end = 0;
+	for (size_t i = 0; i < len; i++) {
+		quoted ^= o->rows && bytes[i] == '"';
+		if (bytes[i] == '\n' && !quoted) {
+			ct++;
+			end = i + 1;
+		}
+	}
+	if (last_end) {
+		*last_end = end;
 	}
 	return ct;
+}
+
+/* How many of the lines that were put are whole where they went, when these
+ * bytes, which begin with a line, are not. */
+static uint64_t safe_lines(const struct output *o, const char *rest, size_t len)
+{
+	uint64_t lost = count_lines(o, rest, len, NULL);
+	return o->pack ? o->packed_ct : lost < o->line_ct ? o->line_ct - lost : 0;
 }
 
 /* Take the last `len` bytes off the file.  Standard output may be shared, and
@@ -124,16 +162,26 @@ static int fail(struct output *o, int error, uint64_t safe_ct)
 	return EXIT_OUTPUT;
 }
 
-/* The write of whole lines stopped after `done` bytes. */
+/* Take off a member that is not complete. */
+static void cut_member(const struct output *o)
+{
+	if (ftruncate(o->target.fd, (off_t)o->packed_end) == 0) {
+		lseek(o->target.fd, (off_t)o->packed_end, SEEK_SET);
+	}
+}
+
+/* The write of whole lines, or of packed bytes, stopped after `done` bytes. */
 static int fail_write(
 	struct output *o, int error, const char *bytes, size_t len, size_t done)
 {
-	const char *lf = memrchr(bytes, '\n', done);
-	size_t torn = lf ? done - (size_t)(lf + 1 - bytes) : done;
-	if (o->target.kind == TARGET_FILE) {
-		cut_back(o, torn);
+	size_t whole = 0;
+	count_lines(o, bytes, done, &whole);
+	if (o->target.kind == TARGET_FILE && o->pack) {
+		cut_member(o);
+	} else if (o->target.kind == TARGET_FILE) {
+		cut_back(o, done - whole);
 	}
-	return fail(o, error, o->line_ct - count_lines(bytes + done, len - done));
+	return fail(o, error, safe_lines(o, bytes + whole, len - whole));
 }
 
 /* ---------------------------------------------------------------- writing */
@@ -211,9 +259,8 @@ static int flush_slow(struct output *o)
 	while (pending(o)) {
 		ssize_t n = write_some(o, &error);
 		if (error) {
-			const char *rest = o->buf.data + o->head;
-			return fail(
-				o, error, o->line_ct - count_lines(rest, pending(o)));
+			return fail(o, error,
+				safe_lines(o, o->buf.data + o->head, pending(o)));
 		}
 		if (n <= 0) {
 			return 0;
@@ -224,11 +271,8 @@ static int flush_slow(struct output *o)
 	return 0;
 }
 
-int output_flush(struct output *o)
+static int write_out(struct output *o)
 {
-	if (o->failed) {
-		return EXIT_OUTPUT;
-	}
 	return slow_reader(o) ? flush_slow(o) : flush_lines(o);
 }
 
@@ -236,43 +280,67 @@ int output_flush(struct output *o)
 static int put_directly(struct output *o, const char *line, size_t len)
 {
 	int code = flush_lines(o);
-	if (code) {
-		return code;
-	}
-	o->line_ct++;
-	return write_lines(o, line, len);
+	return code ? code : write_lines(o, line, len);
 }
 
-static int put_slow(struct output *o, const char *line, size_t len)
+/* Moving is paid for by the bytes that were written since. */
+static void tidy(struct output *o)
 {
-	/* Moving is paid for by the bytes that were written since. */
 	if (o->head > pending(o)) {
 		buf_consume(&o->buf, o->head);
 		o->head = 0;
 	}
+}
+
+static int put_slow(struct output *o, const char *line, size_t len)
+{
+	tidy(o);
 	if (buf_put(&o->buf, line, len)) {
 		const char *rest = o->buf.data ? o->buf.data + o->head : "";
-		return fail(o, ENOMEM, o->line_ct - count_lines(rest, pending(o)));
+		return fail(o, ENOMEM, safe_lines(o, rest, pending(o)));
 	}
-	o->line_ct++;
 	return pending(o) >= OUTPUT_BATCH ? flush_slow(o) : 0;
+}
+
+static int put_packed(struct output *o, const char *line, size_t len)
+{
+	tidy(o);
+	if (pack_put(o->pack, &o->buf, line, len)) {
+		return fail(o, ENOMEM, o->packed_ct);
+	}
+	return pending(o) >= OUTPUT_BATCH ? write_out(o) : 0;
+}
+
+static int put(struct output *o, const char *line, size_t len)
+{
+	if (o->pack) {
+		return put_packed(o, line, len);
+	}
+	if (slow_reader(o)) {
+		return put_slow(o, line, len);
+	}
+	if (len >= OUTPUT_BATCH || buf_put(&o->buf, line, len)) {
+		return put_directly(o, line, len);
+	}
+	return o->buf.len >= OUTPUT_BATCH ? flush_lines(o) : 0;
+}
+
+int output_put_head(struct output *o, const void *line, size_t len)
+{
+	const char *bytes = line;
+	assert(len && bytes[len - 1] == '\n');
+	return o->failed ? EXIT_OUTPUT : put(o, bytes, len);
 }
 
 int output_put(struct output *o, const void *line, size_t len)
 {
-	const char *bytes = line;
-	assert(len && bytes[len - 1] == '\n');
-	if (o->failed) {
-		return EXIT_OUTPUT;
-	}
-	if (slow_reader(o)) {
-		return put_slow(o, bytes, len);
-	}
-	if (len >= OUTPUT_BATCH || buf_put(&o->buf, bytes, len)) {
-		return put_directly(o, bytes, len);
-	}
-	o->line_ct++;
-	return o->buf.len >= OUTPUT_BATCH ? flush_lines(o) : 0;
+	o->line_ct += !o->failed;
+	return output_put_head(o, line, len);
+}
+
+bool output_fresh(const struct output *o)
+{
+	return o->fresh;
 }
 
 bool output_blocked(const struct output *o)
@@ -287,18 +355,51 @@ int output_fd(const struct output *o)
 
 /* ---------------------------------------------------------------- syncing */
 
+/* Write all that was put, and end the member that it is in. */
+static int write_whole(struct output *o)
+{
+	if (!o->pack) {
+		return write_out(o);
+	}
+	if (pack_end(o->pack, &o->buf)) {
+		return fail(o, ENOMEM, o->packed_ct);
+	}
+	int code = write_out(o);
+	if (!code && !pending(o)) {
+		off_t end = lseek(o->target.fd, 0, SEEK_CUR);
+		o->packed_end = end > 0 ? (uint64_t)end : 0;
+		o->packed_ct = o->line_ct;
+	}
+	return code;
+}
+
 /* An error of fsync is final: the kernel may have dropped the pages, and a
  * second fsync would say that all is well.  What an earlier one covered is
  * safe. */
 static int sync_file(struct output *o)
 {
-	if (o->dirty && fsync(o->target.fd) && errno != EINVAL && errno != ENOTSUP) {
+	if (o->dirty && o->sync != SYNC_NONE && fsync(o->target.fd) &&
+		errno != EINVAL && errno != ENOTSUP) {
 		return fail(o, errno, o->synced_ct);
 	}
 	o->dirty = false;
 	o->synced_ct = o->line_ct;
-	target_sync_name(&o->target);
+	if (o->sync != SYNC_NONE) {
+		target_sync_name(&o->target);
+	}
 	return 0;
+}
+
+int output_flush(struct output *o)
+{
+	if (o->failed) {
+		return EXIT_OUTPUT;
+	}
+	if (o->sync != SYNC_ALWAYS || o->target.kind != TARGET_FILE) {
+		return write_out(o);
+	}
+	int code = write_whole(o);
+	return code ? code : sync_file(o);
 }
 
 static int check_deleted(struct output *o)
@@ -318,10 +419,14 @@ int output_tick(struct output *o)
 	int code = output_flush(o);
 	uint64_t now = clock_now_ms();
 	bool due = !o->sync_ms || now - o->sync_ms >= OUTPUT_SYNC_MS;
-	if (code || o->target.kind != TARGET_FILE || !due) {
+	if (code || !due) {
 		return code;
 	}
 	o->sync_ms = now;
+	code = write_whole(o);
+	if (code || o->target.kind != TARGET_FILE) {
+		return code;
+	}
 	code = check_deleted(o);
 	return code ? code : sync_file(o);
 }
@@ -330,7 +435,7 @@ int output_tick(struct output *o)
 
 static int drain(struct output *o)
 {
-	int code = output_flush(o);
+	int code = o->failed ? EXIT_OUTPUT : write_whole(o);
 	while (!code && slow_reader(o) && pending(o)) {
 		struct pollfd p = {.fd = o->target.fd, .events = POLLOUT};
 		poll(&p, 1, -1);
@@ -342,6 +447,7 @@ static int drain(struct output *o)
 static void release(struct output *o)
 {
 	target_close(&o->target);
+	pack_free(o->pack);
 	buf_fini(&o->buf);
 	free(o);
 }
@@ -375,6 +481,11 @@ const char *output_name(const struct output *o)
 	return o->target.name;
 }
 
+bool output_packed(const struct output *o)
+{
+	return o->pack != NULL;
+}
+
 int output_resume_fd(const struct output *o)
 {
 	return o->target.can_resume ? o->target.fd : -1;
@@ -383,7 +494,9 @@ int output_resume_fd(const struct output *o)
 int output_resume_at(struct output *o, uint64_t offset, uint64_t line_ct)
 {
 	struct stat st;
-	o->line_ct = o->synced_ct = line_ct;
+	o->line_ct = o->synced_ct = o->packed_ct = line_ct;
+	o->packed_end = offset;
+	o->fresh = offset == 0;
 	bool bad = fstat(o->target.fd, &st) != 0;
 	if (!bad && (uint64_t)st.st_size > offset) {
 		bad = ftruncate(o->target.fd, (off_t)offset) != 0;

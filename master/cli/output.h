@@ -6,6 +6,10 @@
  * lines.  So it ends in a whole line whenever a run stops in an orderly way, a
  * full disk included; only a master that is killed can leave a torn last line.
  *
+ * A name that ends in .gz makes a packed file (pack.h).  Its members end where
+ * the results are made durable, and it is whole up to the last of them: what a
+ * write that failed has left behind that is cut off.
+ *
  * Owns the descriptor, its lock and what is buffered.  Runs in the master of
  * the command; the sink puts lines, resume reads the file.
  * Must never: make the event loop wait for the reader of a pipe, set
@@ -34,10 +38,11 @@ enum { OUTPUT_SYNC_MS = 1000 };
 
 struct output;
 
-/* Open want->output; "-" is standard output.  After input_open(), so that
- * bad inputs create nothing.  A regular file is created with 0666 & ~umask, or
- * taken as it is for `resume`, or emptied for `force`; it is locked (flock)
- * before it is emptied.  Devices and FIFOs need neither.  Opening a FIFO waits
+/* Open want->output; "-" is standard output.  want->sync says when the file is
+ * synced, want->format what a line is: a row of CSV may have LFs in quotes.  After
+ * input_open(), so that bad inputs create nothing.  A regular file is created with 0666
+ * & ~umask, or taken as it is for `resume`, or emptied for `force`; it is locked
+ * (flock) before it is emptied.  Devices and FIFOs need neither.  Opening a FIFO waits
  * for its reader, as it does in a shell.
  *
  * Returns 0, or
@@ -55,9 +60,15 @@ int output_open(struct output **o, const struct settings *want, const struct inp
  * error, which is printed once, every call here returns EXIT_OUTPUT. */
 int output_put(struct output *o, const void *line, size_t len);
 
+/* The same for a line that is no result: the first row of CSV. */
+int output_put_head(struct output *o, const void *line, size_t len);
+
+/* Is there nothing in it yet, but for what was put? */
+bool output_fresh(const struct output *o);
+
 /* Write what is buffered; for a pipe, socket or terminal, as much as its
  * reader takes now.  At the end of each turn, and when output_fd() is
- * writable. */
+ * writable.  With SYNC_ALWAYS it makes the results durable, too. */
 int output_flush(struct output *o);
 
 /* So much waits for a slow reader that the sink should say PM_SINK_WAIT; it
@@ -68,8 +79,8 @@ bool output_blocked(const struct output *o);
 int output_fd(const struct output *o);
 
 /* Call about once a second and as often as you like: flushes, and makes the
- * results durable, at most once in OUTPUT_SYNC_MS.  Notices here that the file
- * was deleted.  fsync blocks as long as the disk needs. */
+ * results durable, at most once in OUTPUT_SYNC_MS and not with SYNC_NONE.  Notices here
+ * that the file was deleted.  fsync blocks as long as the disk needs. */
 int output_tick(struct output *o);
 
 /* Write the rest, fsync, close, free.  Waits for the reader of a pipe, without
@@ -85,6 +96,8 @@ void output_discard(struct output *o);
 /* ---------------------------------------------------------------- for resume */
 
 const char *output_name(const struct output *o);
+
+bool output_packed(const struct output *o);
 
 /* The results file, to be read with pread(2); -1 when the output was not
  * opened to be resumed. */

@@ -2,64 +2,40 @@
  *
  * resume - what an existing results file says is done already, see resume.h.
  *
- * The scanner (scan.h) gives index and prefix of each line; here are the hash,
- * the bitmap, and the comparison with the job files.
+ * The scanner (scan.h) gives index and prefix of each line; here are
+ * the bitmap and the comparison with the job files.
  */
 #include "master/cli/resume.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/buf.h"
 #include "common/cli/job.h"
 #include "common/cli/line.h"
 #include "common/poolmap.h"
+#include "master/cli/line_hash.h"
 #include "master/cli/message.h"
 #include "master/cli/scan.h"
 
-struct resume {
-	uint64_t *words; /* bit i: job i is done */
+struct bits {
+	uint64_t *words;
 	size_t word_ct;
-	uint64_t done_ct;
+};
+
+struct resume {
+	struct bits done;   /* bit i: job i is done */
+	struct bits failed; /* and is not ok */
+	uint64_t done_ct, failed_ct;
+	bool knows_ok;     /* every line said whether it is */
 	uint64_t end;      /* highest done index + 1 */
 	uint64_t sum;      /* of the hashes of all prefixes, mod 2^64 */
 	bool in_order;     /* line k was index k, so far */
 	uint64_t good_end; /* file offset behind the last complete line */
 	uint64_t torn_bytes;
 };
-
-/* ----------------------------------------------------------------- hashing
- *
- * 64 bits over 8-byte words: xor a word in, multiply, fold the high half down.
- * Each step is a bijection of the state, so two texts that differ in one word
- * never collide.  The odd constants are the fractions of the square roots of
- * 2, 3 and 5.  It finds mistakes; it does not stop somebody who wants two
- * texts to collide. */
-
-static const uint64_t MIX_A = UINT64_C(0x6a09e667f3bcc909);
-static const uint64_t MIX_B = UINT64_C(0xbb67ae8584caa73b);
-static const uint64_t MIX_C = UINT64_C(0x3c6ef372fe94f82b);
-
-static uint64_t mix(uint64_t h, uint64_t word)
-{
-	h = (h ^ word) * MIX_A;
-	return h ^ h >> 32;
-}
-
-static uint64_t hash(const char *bytes, size_t len)
-{
-	uint64_t h = (uint64_t)len * MIX_C;
-	uint64_t word;
-	for (; len >= sizeof word; len -= sizeof word, bytes += sizeof word) {
-		memcpy(&word, bytes, sizeof word);
-		h = mix(h, word);
-	}
-	word = 0;
-	memcpy(&word, bytes, len);
-	h = mix(h, word) * MIX_B;
-	return h ^ h >> 29;
-}
 
 /* ----------------------------------------------------------------- the bitmap */
 
@@ -69,43 +45,69 @@ static int no_memory(const char *name)
 	return EXIT_WORKERS;
 }
 
-bool resume_done(const struct resume *r, uint64_t index)
+static bool has_bit(const struct bits *b, uint64_t index)
 {
 	uint64_t word = index / 64;
-	return r && word < r->word_ct && (r->words[word] >> (index % 64) & 1u);
+	return word < b->word_ct && (b->words[word] >> (index % 64) & 1u);
 }
 
 /* Doubling, from 8 KiB. */
-static int grow(struct resume *r, uint64_t word)
+static int grow(struct bits *b, uint64_t word)
 {
-	size_t ct = r->word_ct ? r->word_ct : 1024;
+	size_t ct = b->word_ct ? b->word_ct : 1024;
 	while (ct <= word) {
 		ct *= 2;
 	}
-	uint64_t *words = realloc(r->words, ct * sizeof *words);
+	uint64_t *words = realloc(b->words, ct * sizeof *words);
 	if (!words) {
 		return PM_ENOMEM;
 	}
-	memset(words + r->word_ct, 0, (ct - r->word_ct) * sizeof *words);
-	r->words = words;
-	r->word_ct = ct;
+	memset(words + b->word_ct, 0, (ct - b->word_ct) * sizeof *words);
+	b->words = words;
+	b->word_ct = ct;
 	return 0;
 }
 
-static int mark(struct resume *r, const struct scan *s, uint64_t index)
+static int set_bit(struct bits *b, uint64_t index)
 {
+	if (index / 64 >= b->word_ct && grow(b, index / 64)) {
+		return PM_ENOMEM;
+	}
+	b->words[index / 64] |= UINT64_C(1) << (index % 64);
+	return 0;
+}
+
+bool resume_done(const struct resume *r, uint64_t index)
+{
+	return r && has_bit(&r->done, index);
+}
+
+bool resume_failed(const struct resume *r, uint64_t index)
+{
+	return r && has_bit(&r->failed, index);
+}
+
+bool resume_ok(const struct resume *r, uint64_t index)
+{
+	return resume_done(r, index) && r->knows_ok && !resume_failed(r, index);
+}
+
+static int mark(struct resume *r, const struct scan *s, const struct scan_entry *e)
+{
+	uint64_t index = e->index;
 	if (resume_done(r, index)) {
 		return scan_damaged(s, "a second result of the same job");
 	}
 	if (index >= r->done_ct && index - r->done_ct >= PM_WINDOW_MAX) {
 		return scan_damaged(s, "an index that no run can have got to");
 	}
-	if (index / 64 >= r->word_ct && grow(r, index / 64)) {
-		return no_memory(s->name);
+	if (set_bit(&r->done, index) || (e->ok == 0 && set_bit(&r->failed, index))) {
+		return no_memory(s->file.name);
 	}
-	r->words[index / 64] |= UINT64_C(1) << (index % 64);
 	r->in_order = r->in_order && index == r->done_ct;
+	r->knows_ok = r->knows_ok && e->ok >= 0;
 	r->done_ct++;
+	r->failed_ct += e->ok == 0;
 	r->end = index >= r->end ? index + 1 : r->end;
 	return 0;
 }
@@ -121,17 +123,24 @@ static int foreign(const char *name, const char *why)
 /* A job of the job file: its index, and the prefix that its result line has. */
 struct job_prefix {
 	uint64_t index;
-	struct buf text;
+	struct buf line; /* of JSON */
+	struct buf text; /* with csv: the cells, else empty */
 };
 
-static int render_prefix(
+static void job_prefix_fini(struct job_prefix *p)
+{
+	buf_fini(&p->line);
+	buf_fini(&p->text);
+}
+
+static int render_line(
 	struct job_prefix *p, const char *line, size_t len, bool too_long)
 {
 	struct job job = {0};
-	buf_clear(&p->text);
+	buf_clear(&p->line);
 	int err = too_long ? 0 : job_parse(&job, line, len);
 	if (!err) {
-		err = line_prefix(&p->text, p->index, &job);
+		err = line_prefix(&p->line, p->index, &job);
 		if (!too_long) {
 			job_fini(&job);
 		}
@@ -139,9 +148,26 @@ static int render_prefix(
 	return err;
 }
 
+static int render_prefix(struct job_prefix *p, const struct csv *csv, const char *line,
+	size_t len, bool too_long)
+{
+	buf_clear(&p->text);
+	int err = render_line(p, line, len, too_long);
+	if (err || !csv) {
+		return err;
+	}
+	return csv_key_of_line(csv, &p->text, p->line.data, p->line.len);
+}
+
+/* What the result of the job must start with. */
+static const struct buf *prefix_of(const struct job_prefix *p, const struct csv *csv)
+{
+	return csv ? &p->text : &p->line;
+}
+
 /* The next job of the job file that is done.  Returns 0 or an exit code. */
-static int next_done_job(const struct resume *r, struct input *in, const char *name,
-	struct job_prefix *p)
+static int next_done_job(const struct resume *r, struct input *in,
+	const struct scan_file *file, struct job_prefix *p)
 {
 	const char *line;
 	size_t len;
@@ -152,26 +178,30 @@ static int next_done_job(const struct resume *r, struct input *in, const char *n
 		if (step != INPUT_LINE) {
 			return step == INPUT_ERROR
 				       ? EXIT_INPUT
-				       : foreign(name,
+				       : foreign(file->name,
 						 "there are fewer jobs than results");
 		}
 		p->index = input_index(in);
 	} while (!resume_done(r, p->index));
-	return render_prefix(p, line, len, too_long) ? no_memory(name) : 0;
+	return render_prefix(p, file->csv, line, len, too_long) ? no_memory(file->name)
+								: 0;
 }
 
 /* Is the sum over the jobs that are done the sum over the results? */
-static int compare_sums(
-	const struct resume *r, struct input *in, const char *name, bool *same)
+static int compare_sums(const struct resume *r, struct input *in,
+	const struct scan_file *file, bool *same)
 {
 	struct job_prefix p = {0};
 	uint64_t sum = 0;
 	int code = input_rewind(in);
 	for (uint64_t i = 0; i < r->done_ct && !code; i++) {
-		code = next_done_job(r, in, name, &p);
-		sum += code ? 0 : hash(p.text.data, p.text.len);
+		code = next_done_job(r, in, file, &p);
+		if (!code) {
+			const struct buf *prefix = prefix_of(&p, file->csv);
+			sum += line_hash(prefix->data, prefix->len);
+		}
 	}
-	buf_fini(&p.text);
+	job_prefix_fini(&p);
 	*same = sum == r->sum;
 	return code;
 }
@@ -183,48 +213,51 @@ static int find_difference(
 	struct scan_entry e;
 	for (uint64_t i = 0; i < r->done_ct; i++) {
 		int code = scan_next(s, &e);
-		code = code ? code : next_done_job(r, in, s->name, p);
+		code = code ? code : next_done_job(r, in, &s->file, p);
 		if (code) {
 			return code;
 		}
-		if (e.prefix_len != p->text.len ||
-			memcmp(e.prefix, p->text.data, e.prefix_len) != 0) {
-			message_at(s->name, s->line,
+		const struct buf *prefix = prefix_of(p, s->file.csv);
+		if (e.prefix_len != prefix->len ||
+			memcmp(e.prefix, prefix->data, e.prefix_len) != 0) {
+			message_at(s->file.name, s->line,
 				"the results do not belong to this job file: "
 				"%s:%" PRIu64 " is another job",
 				input_name(in), input_line_number(in));
 			return EXIT_MISMATCH;
 		}
 	}
-	return foreign(s->name, "its jobs are others");
+	return foreign(s->file.name, "its jobs are others");
 }
 
 /* The sums differ: say so, and where it is easy, since which line.  It is for
  * results in order; the others would need all prefixes in memory. */
-static int explain(const struct resume *r, const struct output *o, struct input *in)
+static int explain(
+	const struct resume *r, const struct scan_file *file, struct input *in)
 {
 	struct scan s;
 	struct job_prefix p = {0};
 	if (!r->in_order) {
-		return foreign(output_name(o), "its jobs are others");
+		return foreign(file->name, "its jobs are others");
 	}
 	int code = input_rewind(in);
-	code = code ? code : scan_init(&s, output_resume_fd(o), output_name(o));
+	code = code ? code : scan_init(&s, file);
 	if (code) {
 		return code;
 	}
 	code = find_difference(r, &s, in, &p);
 	scan_fini(&s);
-	buf_fini(&p.text);
+	job_prefix_fini(&p);
 	return code;
 }
 
-static int check_jobs(const struct resume *r, const struct output *o, struct input *in)
+static int check_jobs(
+	const struct resume *r, const struct scan_file *file, struct input *in)
 {
 	bool same = false;
-	int code = compare_sums(r, in, output_name(o), &same);
+	int code = compare_sums(r, in, file, &same);
 	if (!code && !same) {
-		code = explain(r, o, in);
+		code = explain(r, file, in);
 	}
 	return code ? code : input_rewind(in);
 }
@@ -239,24 +272,23 @@ static int read_lines(struct resume *r, struct scan *s)
 		if (code || !e.prefix) {
 			return code;
 		}
-		code = mark(r, s, e.index);
+		code = mark(r, s, &e);
 		if (code) {
 			return code;
 		}
-		r->sum += hash(e.prefix, e.prefix_len);
+		r->sum += line_hash(e.prefix, e.prefix_len);
 	}
 }
 
-static int read_results(struct resume *r, const struct output *o)
+static int read_results(struct resume *r, const struct scan_file *file)
 {
 	struct scan s;
-	int code = scan_init(&s, output_resume_fd(o), output_name(o));
+	int code = scan_init(&s, file);
 	if (code) {
 		return code;
 	}
 	code = read_lines(r, &s);
-	r->good_end = s.good_end;
-	r->torn_bytes = s.offset - s.good_end;
+	scan_end(&s, &r->good_end, &r->torn_bytes);
 	scan_fini(&s);
 	return code;
 }
@@ -272,30 +304,103 @@ static int go_on(const struct resume *r, struct output *o)
 	return output_resume_at(o, r->good_end, r->done_ct);
 }
 
-static int scan_all(
-	struct resume *r, struct output *o, struct input *in, bool unordered)
+/* Without an index in each row, their order is all there is. */
+static int check_order(
+	const struct resume *r, const struct scan_file *file, bool unordered)
 {
-	int code = read_results(r, o);
-	if (code) {
-		return code;
-	}
 	if (!unordered && !r->in_order) {
-		message_print(output_name(o),
+		message_print(file->name,
 			"written with --unordered: resume with --unordered");
 		return EXIT_MISMATCH;
 	}
-	code = check_jobs(r, o, in);
+	const struct csv *csv = file->csv;
+	if (csv && csv_column(csv, CSV_URL) < 0 && csv_column(csv, CSV_ID) < 0) {
+		message_print(file->name,
+			"its rows need the field url or id to be told from those of "
+			"other jobs");
+		return EXIT_MISMATCH;
+	}
+	if (unordered && csv && csv_column(csv, CSV_INDEX) < 0) {
+		message_print(file->name, "with --unordered its rows need the field "
+					  "index to be read again");
+		return EXIT_MISMATCH;
+	}
+	return 0;
+}
+
+static int read_all(struct resume *r, const struct scan_file *file, struct input *in,
+	bool unordered)
+{
+	int code = read_results(r, file);
+	code = code ? code : check_order(r, file, unordered);
+	return code ? code : check_jobs(r, file, in);
+}
+
+static struct resume *new_resume(const char *name)
+{
+	struct resume *r = calloc(1, sizeof *r);
+	if (r) {
+		r->in_order = r->knows_ok = true;
+	} else {
+		no_memory(name);
+	}
+	return r;
+}
+
+/* An empty file can become anything. */
+static int check_packed(const struct scan_file *file)
+{
+	char byte;
+	if (file->packed == unpack_is_packed(file->fd) ||
+		pread(file->fd, &byte, 1, 0) != 1) {
+		return 0;
+	}
+	message_print(file->name,
+		file->packed ? "is not packed, as its name says; rename it"
+			     : "is packed: it needs a name that ends in .gz");
+	return EXIT_MISMATCH;
+}
+
+static int scan_output(struct resume *r, struct output *o, struct input *in,
+	const struct csv *csv, bool unordered)
+{
+	struct scan_file file = {.fd = output_resume_fd(o),
+		.name = output_name(o),
+		.packed = output_packed(o),
+		.csv = csv};
+	int code = check_packed(&file);
+	code = code ? code : read_all(r, &file, in, unordered);
 	return code ? code : go_on(r, o);
 }
 
-int resume_scan(struct resume **out, struct output *o, struct input *in, bool unordered)
+int resume_scan(struct resume **out, struct output *o, struct input *in,
+	const struct csv *csv, bool unordered)
 {
-	struct resume *r = calloc(1, sizeof *r);
+	struct resume *r = new_resume(output_name(o));
 	if (!r) {
-		return no_memory(output_name(o));
+		return EXIT_WORKERS;
 	}
-	r->in_order = true;
-	int code = output_resume_fd(o) < 0 ? 0 : scan_all(r, o, in, unordered);
+	int code = output_resume_fd(o) < 0 ? 0 : scan_output(r, o, in, csv, unordered);
+	if (code) {
+		resume_free(r);
+		return code;
+	}
+	*out = r;
+	return 0;
+}
+
+int resume_read(struct resume **out, const struct scan_file *file, struct input *in,
+	bool unordered)
+{
+	struct resume *r = new_resume(file->name);
+	if (!r) {
+		return EXIT_WORKERS;
+	}
+	int code = read_all(r, file, in, unordered);
+	if (!code && !r->knows_ok) {
+		message_print(file->name, "its rows need the field ok");
+		code = EXIT_MISMATCH;
+	}
 	if (code) {
 		resume_free(r);
 		return code;
@@ -307,7 +412,8 @@ int resume_scan(struct resume **out, struct output *o, struct input *in, bool un
 void resume_free(struct resume *r)
 {
 	if (r) {
-		free(r->words);
+		free(r->done.words);
+		free(r->failed.words);
 		free(r);
 	}
 }
@@ -320,4 +426,19 @@ uint64_t resume_done_ct(const struct resume *r)
 uint64_t resume_torn_bytes(const struct resume *r)
 {
 	return r ? r->torn_bytes : 0;
+}
+
+uint64_t resume_failed_ct(const struct resume *r)
+{
+	return r ? r->failed_ct : 0;
+}
+
+bool resume_knows_ok(const struct resume *r)
+{
+	return !r || r->knows_ok;
+}
+
+bool resume_in_order(const struct resume *r)
+{
+	return !r || r->in_order;
 }

@@ -7,11 +7,15 @@
  * every line that is made of the job alone (line_prefix()) must be what the
  * job file gives.  Only then is a torn last line cut off.
  *
- * Owns a bitmap of done indexes: one bit per job up to the highest done one.
+ * The results may be rows of CSV, and packed; then it is the cells of a row
+ * that must be those of the job, see scan.h.
+ *
+ * Owns a bitmap of done indexes, and one of those that failed: one bit per job
+ * up to the highest.
  * One damaged line cannot make it huge: a run gets no further than
  * PM_WINDOW_MAX ahead of its oldest open job, so the index of a line is below
  * the number of lines before it plus that.  And it is below SCAN_INDEX_MAX,
- * which makes 1 GiB the most.
+ * which makes 1 GiB the most for each.
  * Runs in the master of the command, once, before the pool is opened.
  * Must never: change a file that it does not take for the results of these
  * jobs, or hold a whole line of results, which may be gigabytes, in memory.
@@ -26,6 +30,7 @@
 
 #include "master/cli/input.h"
 #include "master/cli/output.h"
+#include "master/cli/scan.h"
 
 struct resume;
 
@@ -41,13 +46,29 @@ struct resume;
  *   EXIT_WORKERS   no memory
  *   EXIT_MISMATCH  not a results file, damaged, of other jobs, or unordered
  * and then leaves the output as it was, to be discarded. */
-int resume_scan(struct resume **r, struct output *o, struct input *in, bool unordered);
+int resume_scan(struct resume **r, struct output *o, struct input *in,
+	const struct csv *csv, bool unordered);
+
+/* The same for results that stay as they are: those of an earlier run of the
+ * same jobs.  Every line must say whether its job is ok. */
+int resume_read(struct resume **r, const struct scan_file *file, struct input *in,
+	bool unordered);
 
 /* NULL is fine. */
 void resume_free(struct resume *r);
 
 /* Is there a result of this job?  Never, when `r` is NULL. */
 bool resume_done(const struct resume *r, uint64_t index);
+
+/* Is there one, and it is ok; and it is not?  A row without the field `ok` is
+ * neither, and then resume_knows_ok() is false. */
+bool resume_ok(const struct resume *r, uint64_t index);
+bool resume_failed(const struct resume *r, uint64_t index);
+bool resume_knows_ok(const struct resume *r);
+uint64_t resume_failed_ct(const struct resume *r);
+
+/* Are the results those of the jobs 0, 1, ... in this order? */
+bool resume_in_order(const struct resume *r);
 
 /* How many are done; and how many bytes of a torn last line were cut off. */
 uint64_t resume_done_ct(const struct resume *r);

@@ -26,6 +26,7 @@
 #include "master/cli/message.h"
 #include "master/cli/pace.h"
 #include "master/cli/progress.h"
+#include "master/cli/stats.h"
 #include "master/cli/summary.h"
 #include "common/cli/fetch_task.h"
 
@@ -44,7 +45,7 @@ struct run {
 	pm_pool *pool;
 	struct input *input;
 	struct deliver deliver;
-	struct event *sigint, *sigterm, *tick, *deadline, *readable, *writable;
+	struct event *sigint, *sigterm, *tick, *deadline, *again, *readable, *writable;
 
 	struct buf arg; /* of the job that is handed to the pool */
 	struct progress progress;
@@ -121,7 +122,7 @@ static void watch(struct event **event, struct run *run, int fd, short what,
 	}
 }
 
-/* Jobs or room for results are there again. */
+/* Jobs or room for results are there again, or the sink wants to go on. */
 static void ready_cb(evutil_socket_t fd, short what, void *ctx)
 {
 	struct run *run = ctx;
@@ -194,6 +195,10 @@ static int sink(void *ctx, const struct pm_result *result)
 		return PM_SINK_WAIT; /* flush() watches for room */
 	}
 	int code = deliver_put(&run->deliver, result);
+	if (code == DELIVER_AGAIN) {
+		event_active(run->again, 0, 0);
+		return PM_SINK_WAIT;
+	}
 	if (code) {
 		run->error = code;
 		return PM_ESYSTEM;
@@ -309,9 +314,10 @@ static int open_events(struct run *run)
 	run->sigterm = evsignal_new(run->base, SIGTERM, signal_cb, run);
 	run->tick = event_new(run->base, -1, EV_PERSIST, tick_cb, run);
 	run->deadline = evtimer_new(run->base, deadline_cb, run);
+	run->again = event_new(run->base, -1, 0, ready_cb, run);
 	if (!run->sigint || !run->sigterm || !run->tick || !run->deadline ||
-		event_add(run->sigint, NULL) < 0 || event_add(run->sigterm, NULL) < 0 ||
-		event_add(run->tick, &tick) < 0 ||
+		!run->again || event_add(run->sigint, NULL) < 0 ||
+		event_add(run->sigterm, NULL) < 0 || event_add(run->tick, &tick) < 0 ||
 		(settings.max_time_ms && event_add(run->deadline, &left) < 0)) {
 		message_print("run", "cannot watch for signals");
 		return EXIT_WORKERS;
@@ -366,7 +372,10 @@ static int open_all(struct run *run)
 		message_print("run", "out of memory");
 		return EXIT_WORKERS;
 	}
-	code = open_pool(run);
+	code = settings.stats ? stats_check(&settings, run->input) : 0;
+	if (!code) {
+		code = open_pool(run);
+	}
 	if (!code) {
 		code = deliver_open(&run->deliver, &settings, run->input);
 	}
@@ -380,6 +389,7 @@ static void close_all(struct run *run)
 {
 	free_event(&run->tick); /* closing the pool runs the loop */
 	free_event(&run->deadline);
+	free_event(&run->again);
 	free_event(&run->readable);
 	free_event(&run->writable);
 	if (run->at_once || run->error) {
@@ -400,9 +410,31 @@ static void close_all(struct run *run)
 
 /* -------------------------------------------------------------------- the run */
 
+/* Results of an earlier run that stand behind the last new one.  Not after
+ * something went wrong, but when a run was stopped: they are done. */
+static void copy_rest(struct run *run)
+{
+	int code = DELIVER_AGAIN;
+	while (!run->error && code == DELIVER_AGAIN) {
+		code = deliver_rest(&run->deliver);
+		flush(run);
+		bool slow = deliver_fd(&run->deliver) >= 0;
+		if (slow && run->at_once) {
+			return; /* its reader does not read */
+		}
+		if (code == DELIVER_AGAIN &&
+			event_base_loop(
+				run->base, slow ? EVLOOP_ONCE : EVLOOP_NONBLOCK) < 0) {
+			return;
+		}
+	}
+	run->error = run->error ? run->error : code == DELIVER_AGAIN ? 0 : code;
+}
+
 /* The last lines are still on their way to a slow reader. */
 static void finish_output(struct run *run)
 {
+	copy_rest(run);
 	flush(run);
 	while (!run->error && !run->at_once && deliver_fd(&run->deliver) >= 0) {
 		if (event_base_loop(run->base, EVLOOP_ONCE) < 0) {
@@ -479,39 +511,6 @@ static enum summary_end how_it_ended(const struct run *run)
 	}
 }
 
-static void print_summary(struct run *run, int argc, char **argv)
-{
-	struct pm_pool_stats stats;
-	struct buf text = {0}, again = {0};
-	pm_pool_stats(run->pool, &stats);
-	struct summary_facts facts = {.tally = &run->deliver.tally,
-		.elapsed_us = clock_now_us() - run->begin_us,
-		.end = how_it_ended(run),
-		.signal = run->signal,
-		.output = settings.output,
-		.workers = stats.workers,
-		.workers_lost = stats.workers_lost,
-		.jobs_rerun = stats.jobs_rerun};
-	if (!input_regular(run->input)) {
-		facts.never = "the jobs did not come from a regular file";
-	} else if (strcmp(settings.output, "-") != 0) {
-		facts.again = again_command(&again, argc, argv);
-	}
-	progress_clear(&run->progress);
-	if (summary_render(&text, &facts) == 0) {
-		for (size_t at = 0; at < text.len;) {
-			ssize_t put_ct =
-				write(STDERR_FILENO, text.data + at, text.len - at);
-			if (put_ct <= 0) {
-				break; /* nobody reads: nothing to say */
-			}
-			at += (size_t)put_ct;
-		}
-	}
-	buf_fini(&text);
-	buf_fini(&again);
-}
-
 static int exit_code(const struct run *run)
 {
 	if (run->error) {
@@ -528,6 +527,53 @@ static int exit_code(const struct run *run)
 	}
 }
 
+static struct summary_facts gather_facts(struct run *run)
+{
+	struct pm_pool_stats stats;
+	pm_pool_stats(run->pool, &stats);
+	return (struct summary_facts){.tally = &run->deliver.tally,
+		.elapsed_us = clock_now_us() - run->begin_us,
+		.end = how_it_ended(run),
+		.signal = run->signal,
+		.output = settings.output,
+		.workers = stats.workers,
+		.workers_lost = stats.workers_lost,
+		.jobs_rerun = stats.jobs_rerun};
+}
+
+static void print_summary(struct run *run, int argc, char **argv)
+{
+	struct buf text = {0}, again = {0};
+	struct summary_facts facts = gather_facts(run);
+	if (!input_regular(run->input)) {
+		facts.never = "the jobs did not come from a regular file";
+	} else if (strcmp(settings.output, "-") != 0) {
+		facts.again = again_command(&again, argc, argv);
+	}
+	if (summary_render(&text, &facts) == 0) {
+		for (size_t at = 0; at < text.len;) {
+			ssize_t put_ct =
+				write(STDERR_FILENO, text.data + at, text.len - at);
+			if (put_ct <= 0) {
+				break; /* nobody reads: nothing to say */
+			}
+			at += (size_t)put_ct;
+		}
+	}
+	buf_fini(&text);
+	buf_fini(&again);
+}
+
+static void write_stats(struct run *run)
+{
+	struct buf text = {0};
+	struct summary_facts facts = gather_facts(run);
+	int code = stats_render(&text, &facts, exit_code(run));
+	code = code ? EXIT_WORKERS : stats_write(settings.stats, &text);
+	run->error = run->error ? run->error : code;
+	buf_fini(&text);
+}
+
 static int go(struct run *run, int argc, char **argv)
 {
 	bool same_terminal = strcmp(settings.output, "-") == 0 && isatty(STDOUT_FILENO);
@@ -538,6 +584,9 @@ static int go(struct run *run, int argc, char **argv)
 	do_map(run);
 	finish_output(run);
 	progress_clear(&run->progress);
+	if (settings.stats) {
+		write_stats(run);
+	}
 	if (!settings.quiet) {
 		print_summary(run, argc, argv);
 	}

@@ -11,13 +11,12 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/cli/outcome.h"
+#include "common/poolmap.h"
 #include "master/cli/message.h"
 
 /* The longest prefix: a job line, six times as long when each byte becomes an
@@ -31,41 +30,78 @@ enum { START_LEN = sizeof LINE_START - 1, PREFIX_END_LEN = sizeof PREFIX_END - 1
 
 int scan_damaged(const struct scan *s, const char *why)
 {
-	message_at(s->name, s->line,
+	message_at(s->file.name, s->line,
 		"not a results file of poolmap, or damaged: %s; name another "
 		"output, or --force to overwrite it",
 		why);
 	return EXIT_MISMATCH;
 }
 
-int scan_init(struct scan *s, int fd, const char *name)
+/* An error of unpack. */
+static int cannot_read(const struct scan *s, int error)
 {
-	*s = (struct scan){.fd = fd, .name = name, .data = malloc(SCAN_CAP)};
-	if (!s->data) {
-		message_print(name, "out of memory");
-		return EXIT_WORKERS;
+	if (error == PM_EINVAL) {
+		message_print(s->file.name,
+			"not a packed results file of poolmap, or damaged: no gzip at "
+			"byte %" PRIu64 " of what was unpacked; name another output, "
+			"or --force to overwrite it",
+			s->offset);
+		return EXIT_MISMATCH;
 	}
-	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	return 0;
+	message_print(s->file.name, "cannot be read to resume, at byte %" PRIu64 ": %s",
+		s->offset, strerror(errno));
+	return EXIT_OUTPUT;
+}
+
+/* What counts of a packed file is known before its first line is: a torn
+ * member unpacks to lines, too. */
+static int find_packed_end(struct scan *s)
+{
+	int err = unpack_find_end(s->source, &s->packed_end, &s->packed_torn);
+	return err ? cannot_read(s, err) : 0;
+}
+
+int scan_init(struct scan *s, const struct scan_file *file)
+{
+	*s = (struct scan){.file = *file, .data = malloc(SCAN_CAP)};
+	s->source = unpack_new(file->fd, file->packed);
+	int code = 0;
+	if (!s->data || !s->source) {
+		message_print(file->name, "out of memory");
+		code = EXIT_WORKERS;
+	} else if (file->packed) {
+		code = find_packed_end(s);
+	}
+	if (code) {
+		scan_fini(s);
+	}
+	return code;
 }
 
 void scan_fini(struct scan *s)
 {
+	unpack_free(s->source);
 	free(s->data);
+	for (int key = 0; key < CSV_KEY_CT; key++) {
+		buf_fini(&s->row.cells[key]);
+	}
+	buf_fini(&s->row.key);
+	s->source = NULL;
+	s->data = NULL;
+}
+
+void scan_end(const struct scan *s, uint64_t *good_end, uint64_t *torn)
+{
+	*good_end = s->file.packed ? s->packed_end : s->good_end;
+	*torn = s->file.packed ? s->packed_torn : s->offset - s->good_end;
 }
 
 /* Read a block to data[end..). */
 static int read_block(struct scan *s)
 {
-	ssize_t n;
-	do {
-		n = pread(s->fd, s->data + s->end, BLOCK, (off_t)s->offset);
-	} while (n < 0 && errno == EINTR);
+	long n = unpack_read(s->source, s->data + s->end, BLOCK);
 	if (n < 0) {
-		message_print(s->name,
-			"cannot be read to resume, at byte %" PRIu64 ": %s", s->offset,
-			strerror(errno));
-		return EXIT_OUTPUT;
+		return cannot_read(s, (int)n);
 	}
 	s->eof = n == 0;
 	s->end += (size_t)n;
@@ -73,7 +109,7 @@ static int read_block(struct scan *s)
 	return 0;
 }
 
-static int fill(struct scan *s)
+int scan_fill(struct scan *s)
 {
 	if (s->pos) {
 		memmove(s->data, s->data + s->pos, s->end - s->pos);
@@ -91,7 +127,7 @@ static bool all_zero(const char *bytes, size_t len)
 
 /* The number behind LINE_START, as this program writes it.  Returns the length
  * of its digits; 0: it is none. */
-static size_t parse_index(const char *digits, size_t len, uint64_t *index)
+size_t scan_index(const char *digits, size_t len, uint64_t *index)
 {
 	size_t n = 0;
 	uint64_t v = 0;
@@ -109,26 +145,33 @@ static size_t parse_index(const char *digits, size_t len, uint64_t *index)
 	return n;
 }
 
-/* Take index and prefix from the start of a line. */
-static int parse_head(
-	const struct scan *s, const char *line, size_t len, struct scan_entry *e)
+const char *scan_line(const char *line, size_t len, struct scan_entry *e)
 {
 	if (len < START_LEN || memcmp(line, LINE_START, START_LEN) != 0) {
-		return scan_damaged(s, "the line does not start with {\"index\":");
+		return "the line does not start with {\"index\":";
 	}
-	size_t digits = parse_index(line + START_LEN, len - START_LEN, &e->index);
+	size_t digits = scan_index(line + START_LEN, len - START_LEN, &e->index);
 	if (!digits) {
-		return scan_damaged(s, "the index is no number in range");
+		return "the index is no number in range";
 	}
 	/* Quotes inside strings are escaped, so the first hit is the member. */
 	size_t at = START_LEN + digits;
 	const char *end = memmem(line + at, len - at, PREFIX_END, PREFIX_END_LEN);
 	if (!end || line[at] != ',') {
-		return scan_damaged(s, "the line has no \"ok\"");
+		return "the line has no \"ok\"";
 	}
 	e->prefix = line;
 	e->prefix_len = (size_t)(end - line);
-	return 0;
+	e->ok = len > e->prefix_len + PREFIX_END_LEN && end[PREFIX_END_LEN] == 't';
+	return NULL;
+}
+
+/* Take index and prefix from the start of a line. */
+static int parse_head(
+	const struct scan *s, const char *line, size_t len, struct scan_entry *e)
+{
+	const char *wrong = scan_line(line, len, e);
+	return wrong ? scan_damaged(s, wrong) : 0;
 }
 
 /* A line never has a control character in it; zeros are what a power cut
@@ -172,6 +215,9 @@ static int check_torn(const struct scan *s)
 {
 	const char *tail = s->data + s->pos;
 	size_t len = s->end - s->pos;
+	if (s->file.packed && len) {
+		return scan_damaged(s, "a packed part does not end with a line");
+	}
 	while (len && tail[len - 1] == '\0') {
 		len--;
 	}
@@ -243,6 +289,9 @@ int scan_next(struct scan *s, struct scan_entry *e)
 {
 	s->line++;
 	e->prefix = NULL;
+	if (s->file.csv) {
+		return scan_row_next(s, e);
+	}
 	for (;;) {
 		const char *lf = memchr(s->data + s->scan, '\n', s->end - s->scan);
 		if (lf) {
@@ -256,7 +305,7 @@ int scan_next(struct scan *s, struct scan_entry *e)
 			assert(s->pos == 0); /* the LF before was in the last block */
 			return take_long_line(s, e);
 		}
-		int code = fill(s);
+		int code = scan_fill(s);
 		if (code) {
 			return code;
 		}

@@ -18,6 +18,11 @@ void tally_add(struct tally *t, const struct outcome *outcome)
 	}
 }
 
+void tally_attempts(struct tally *t, unsigned ct)
+{
+	t->attempts += ct ? ct : 1;
+}
+
 void tally_skip(struct tally *t, uint64_t ct)
 {
 	t->skipped += ct;

@@ -20,6 +20,7 @@ struct tally {
 	uint64_t done;                       /* results of this run */
 	uint64_t skipped;                    /* had a result before it (--resume) */
 	uint64_t bytes;                      /* of bodies */
+	uint64_t attempts;                   /* at the jobs that are done */
 	uint64_t by_class[OUTCOME_CLASS_CT]; /* add up to `done` */
 	uint64_t by_status[TALLY_STATUS_CT]; /* likewise; [0]: no response */
 	struct histogram latency;            /* of the jobs that were sent */
@@ -28,6 +29,9 @@ struct tally {
 /* Count a result.  A class or a status that is none counts as internal, or as
  * no response. */
 void tally_add(struct tally *t, const struct outcome *outcome);
+
+/* So many attempts were made at a job that is done: 1 and up. */
+void tally_attempts(struct tally *t, unsigned ct);
 
 /* Count jobs that are not run because they have a result already. */
 void tally_skip(struct tally *t, uint64_t ct);
@@ -40,6 +44,12 @@ static inline uint64_t tally_ok(const struct tally *t)
 static inline uint64_t tally_failed(const struct tally *t)
 {
 	return t->done - t->by_class[OUTCOME_OK];
+}
+
+/* Attempts behind the first ones. */
+static inline uint64_t tally_retries(const struct tally *t)
+{
+	return t->attempts > t->done ? t->attempts - t->done : 0;
 }
 
 /* A count as people read it: 1234567 is "1,234,567".  Writes the end of

@@ -97,8 +97,10 @@ enum how { FRESH, RESUME, FORCE };
 
 static int try_open(struct output **o, const char *path, enum how how)
 {
-	struct settings want = {
-		.output = path, .resume = how == RESUME, .force = how == FORCE};
+	struct settings want = {.output = path,
+		.sync = SYNC_INTERVAL,
+		.resume = how == RESUME,
+		.force = how == FORCE};
 	*o = NULL;
 	return output_open(o, &want, jobs);
 }

@@ -250,7 +250,7 @@ Test(resume, scans_nothing_of_an_output_that_is_overwritten, .timeout = 60)
 	put_text("out", "anything");
 	cr_assert_eq(input_open(&run.in, jobs, 1), 0);
 	cr_assert_eq(output_open(&run.out, &want, run.in), 0);
-	cr_assert_eq(resume_scan(&run.resume, run.out, run.in, false), 0);
+	cr_assert_eq(resume_scan(&run.resume, run.out, run.in, NULL, false), 0);
 	cr_assert_eq(resume_done_ct(run.resume), 0);
 	stop(&run);
 }
@@ -711,7 +711,8 @@ Test(resume, passes_on_that_a_job_file_cannot_be_read, .timeout = 60)
 	cr_assert_eq(input_open(&run.in, paths, INPUT_OPEN_MAX + 1), 0);
 	cr_assert_eq(output_open(&run.out, &want, run.in), 0);
 	cr_assert_eq(unlink("f1"), 0);
-	cr_assert_eq(resume_scan(&run.resume, run.out, run.in, false), EXIT_INPUT);
+	cr_assert_eq(
+		resume_scan(&run.resume, run.out, run.in, NULL, false), EXIT_INPUT);
 	cr_assert_str_eq(said(), "poolmap: f1: No such file or directory\n");
 	stop(&run);
 	cr_assert(file_is("out", out.data, out.len));

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pack - gzip for the files that a run writes, see pack.h.
+ */
+#include "master/cli/pack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "common/poolmap.h"
+
+enum {
+	GZIP_WINDOW = 15 + 16, /* the largest, and a gzip header */
+	MEMORY_LEVEL = 8,
+	LEVEL = 6,
+	ROOM = 32 * 1024,   /* packed bytes at a time */
+	BLOCK = 64 * 1024,  /* read at a time */
+	PART_MAX = 1 << 30, /* zlib counts in unsigned int */
+	TAIL = 16,          /* so many zeros at the end are no gzip */
+};
+
+bool pack_wanted(const char *path)
+{
+	size_t len = strlen(path);
+	return len > 3 && strcmp(path + len - 3, ".gz") == 0;
+}
+
+/* -------------------------------------------------------------------- writing */
+
+struct pack {
+	z_stream z;
+	bool begun; /* a member, which has bytes */
+};
+
+struct pack *pack_new(void)
+{
+	struct pack *p = calloc(1, sizeof *p);
+	if (p && deflateInit2(&p->z, LEVEL, Z_DEFLATED, GZIP_WINDOW, MEMORY_LEVEL,
+			 Z_DEFAULT_STRATEGY) != Z_OK) {
+		free(p);
+		return NULL;
+	}
+	return p;
+}
+
+void pack_free(struct pack *p)
+{
+	if (p) {
+		deflateEnd(&p->z);
+		free(p);
+	}
+}
+
+/* Until all is taken, or with Z_FINISH written. */
+static int deflate_all(struct pack *p, struct buf *out, int flush)
+{
+	int status;
+	do {
+		if (buf_reserve(out, ROOM)) {
+			return PM_ENOMEM;
+		}
+		p->z.next_out = (Bytef *)out->data + out->len;
+		p->z.avail_out = ROOM;
+		status = deflate(&p->z, flush);
+		out->len += ROOM - p->z.avail_out;
+	} while (flush == Z_FINISH ? status == Z_OK : p->z.avail_out == 0);
+	return 0;
+}
+
+int pack_put(struct pack *p, struct buf *out, const void *bytes, size_t len)
+{
+	const char *at = bytes;
+	while (len) {
+		size_t part = len < PART_MAX ? len : PART_MAX;
+		p->z.next_in = (z_const Bytef *)(uintptr_t)at;
+		p->z.avail_in = (uInt)part;
+		p->begun = true;
+		if (deflate_all(p, out, Z_NO_FLUSH)) {
+			return PM_ENOMEM;
+		}
+		at += part;
+		len -= part;
+	}
+	return 0;
+}
+
+int pack_end(struct pack *p, struct buf *out)
+{
+	if (!p->begun) {
+		return 0;
+	}
+	p->z.avail_in = 0;
+	if (deflate_all(p, out, Z_FINISH)) {
+		return PM_ENOMEM;
+	}
+	deflateReset(&p->z);
+	p->begun = false;
+	return 0;
+}
+
+/* -------------------------------------------------------------------- reading */
+
+struct unpack {
+	int fd;
+	bool packed;
+	bool in_member;
+	bool over;       /* torn: there is nothing more */
+	uint64_t offset; /* of the next byte to read from the file */
+	uint64_t limit;  /* read no further */
+	uint64_t whole;  /* offset behind the last complete member */
+	z_stream z;
+	unsigned char block[BLOCK];
+};
+
+struct unpack *unpack_new(int fd, bool packed)
+{
+	struct unpack *u = calloc(1, sizeof *u);
+	if (!u) {
+		return NULL;
+	}
+	u->fd = fd;
+	u->packed = packed;
+	u->limit = UINT64_MAX;
+	if (packed && inflateInit2(&u->z, GZIP_WINDOW) != Z_OK) {
+		free(u);
+		return NULL;
+	}
+	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	return u;
+}
+
+void unpack_free(struct unpack *u)
+{
+	if (u) {
+		if (u->packed) {
+			inflateEnd(&u->z);
+		}
+		free(u);
+	}
+}
+
+static long read_at(int fd, void *bytes, size_t cap, uint64_t offset)
+{
+	ssize_t n;
+	do {
+		n = pread(fd, bytes, cap, (off_t)offset);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? PM_ESYSTEM : (long)n;
+}
+
+bool unpack_is_packed(int fd)
+{
+	unsigned char magic[2];
+	return read_at(fd, magic, sizeof magic, 0) == 2 && magic[0] == 0x1f &&
+	       magic[1] == 0x8b;
+}
+
+static long read_plain(struct unpack *u, void *bytes, size_t cap)
+{
+	uint64_t left = u->limit - u->offset;
+	long n = read_at(u->fd, bytes, left < cap ? (size_t)left : cap, u->offset);
+	u->offset += n > 0 ? (uint64_t)n : 0;
+	return n;
+}
+
+/* Returns how many packed bytes there are now. */
+static long fill(struct unpack *u)
+{
+	if (u->z.avail_in) {
+		return (long)u->z.avail_in;
+	}
+	long n = read_plain(u, u->block, sizeof u->block);
+	u->z.next_in = u->block;
+	u->z.avail_in = n > 0 ? (uInt)n : 0;
+	return n;
+}
+
+/* A power cut leaves zeros where blocks were not written. */
+static bool ends_in_zeros(int fd)
+{
+	static const char zeros[TAIL];
+	char tail[TAIL];
+	struct stat st;
+	return fstat(fd, &st) == 0 && st.st_size >= TAIL &&
+	       read_at(fd, tail, TAIL, (uint64_t)st.st_size - TAIL) == TAIL &&
+	       memcmp(tail, zeros, TAIL) == 0;
+}
+
+static int not_gzip(struct unpack *u)
+{
+	u->over = true;
+	return ends_in_zeros(u->fd) ? 0 : PM_EINVAL;
+}
+
+/* Unpack what is in the block.  Returns 0, or PM_EINVAL. */
+static int inflate_block(struct unpack *u)
+{
+	u->in_member = true;
+	switch (inflate(&u->z, Z_NO_FLUSH)) {
+	case Z_OK:
+	case Z_BUF_ERROR:
+		return 0;
+	case Z_STREAM_END:
+		u->whole = u->offset - u->z.avail_in;
+		u->in_member = false;
+		inflateReset(&u->z);
+		return 0;
+	default:
+		return not_gzip(u);
+	}
+}
+
+static long read_packed(struct unpack *u, void *bytes, size_t cap)
+{
+	u->z.next_out = bytes;
+	u->z.avail_out = (uInt)cap;
+	while (!u->over && u->z.avail_out == cap) {
+		long n = fill(u);
+		if (n < 0) {
+			return n;
+		}
+		int err = n > 0 ? inflate_block(u) : 0;
+		if (err) {
+			return err;
+		}
+		u->over = u->over || n == 0;
+	}
+	return (long)(cap - u->z.avail_out);
+}
+
+long unpack_read(struct unpack *u, void *bytes, size_t cap)
+{
+	cap = cap < PART_MAX ? cap : PART_MAX;
+	return u->packed ? read_packed(u, bytes, cap) : read_plain(u, bytes, cap);
+}
+
+static void rewind_to(struct unpack *u, uint64_t limit)
+{
+	u->offset = 0;
+	u->limit = limit;
+	u->in_member = u->over = false;
+	if (u->packed) {
+		u->z.avail_in = 0;
+		inflateReset(&u->z);
+	}
+}
+
+static int read_over(struct unpack *u)
+{
+	char scratch[ROOM];
+	long n;
+	do {
+		n = unpack_read(u, scratch, sizeof scratch);
+	} while (n > 0);
+	return (int)n;
+}
+
+int unpack_find_end(struct unpack *u, uint64_t *end, uint64_t *torn)
+{
+	struct stat st;
+	if (fstat(u->fd, &st)) {
+		return PM_ESYSTEM;
+	}
+	uint64_t whole = (uint64_t)st.st_size;
+	if (u->packed) {
+		int err = read_over(u);
+		if (err) {
+			return err;
+		}
+		whole = u->whole;
+	}
+	rewind_to(u, whole);
+	*end = whole;
+	*torn = (uint64_t)st.st_size - whole;
+	return 0;
+}

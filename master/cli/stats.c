@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * stats - the summary of a run as JSON, see stats.h.
+ */
+#include "master/cli/stats.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/cli/line.h"
+#include "common/poolmap.h"
+#include "master/cli/message.h"
+
+/* ------------------------------------------------------------------ rendering */
+
+static const char *end_name(enum summary_end end)
+{
+	static const char *const names[] = {
+		[SUMMARY_FINISHED] = "finished",
+		[SUMMARY_DRAINED] = "interrupted",
+		[SUMMARY_STOPPED] = "stopped",
+		[SUMMARY_HALTED] = "halted",
+		[SUMMARY_TIME_OVER] = "time_over",
+		[SUMMARY_OUTPUT_FAILED] = "output_failed",
+		[SUMMARY_INPUT_FAILED] = "input_failed",
+		[SUMMARY_WORKERS_FAILED] = "workers_failed",
+	};
+	return names[end];
+}
+
+/* Microseconds as seconds.  Not with %f: the locale has no say here. */
+static int put_seconds(struct buf *out, const char *key, uint64_t us)
+{
+	return buf_printf(out, "\"%s\":%" PRIu64 ".%06u", key, us / 1000000,
+		(unsigned)(us % 1000000));
+}
+
+static int put_jobs(struct buf *out, const struct summary_facts *f)
+{
+	const struct tally *t = f->tally;
+	return buf_printf(out,
+		",\"jobs\":{\"done\":%" PRIu64 ",\"ok\":%" PRIu64 ",\"failed\":%" PRIu64
+		",\"skipped\":%" PRIu64 "},\"attempts\":%" PRIu64
+		",\"retries\":%" PRIu64 ",\"bytes\":%" PRIu64,
+		t->done, tally_ok(t), tally_failed(t), t->skipped, t->attempts,
+		tally_retries(t), t->bytes);
+}
+
+/* All classes, so that a reader finds its keys. */
+static int put_classes(struct buf *out, const struct tally *t)
+{
+	int err = buf_puts(out, ",\"classes\":{");
+	for (unsigned class = 0; class < OUTCOME_CLASS_CT && !err; class ++) {
+		err = buf_printf(out, "%s\"%s\":%" PRIu64, class ? "," : "",
+			outcome_class_name(class), t->by_class[class]);
+	}
+	return err ? err : buf_puts(out, "}");
+}
+
+static int put_statuses(struct buf *out, const struct tally *t)
+{
+	const char *gap = "";
+	int err = buf_puts(out, ",\"http_codes\":{");
+	for (unsigned status = 1; status < TALLY_STATUS_CT && !err; status++) {
+		if (t->by_status[status]) {
+			err = buf_printf(out, "%s\"%u\":%" PRIu64, gap, status,
+				t->by_status[status]);
+			gap = ",";
+		}
+	}
+	return err ? err : buf_puts(out, "}");
+}
+
+static int put_latency(struct buf *out, const struct histogram *h)
+{
+	static const struct {
+		const char *key;
+		unsigned permille;
+	} quantiles[] = {
+		{"p50", 500}, {"p90", 900}, {"p95", 950}, {"p99", 990}, {"p999", 999}};
+	int err = buf_printf(out, ",\"latency\":{\"count\":%" PRIu64 ",", h->ct);
+	err = err ? err : put_seconds(out, "min", histogram_min(h));
+	err = err ? err : buf_puts(out, ",");
+	err = err ? err : put_seconds(out, "mean", histogram_mean(h));
+	for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0] && !err; i++) {
+		err = buf_puts(out, ",");
+		err = err ? err
+			  : put_seconds(out, quantiles[i].key,
+				    histogram_quantile(h, quantiles[i].permille));
+	}
+	err = err ? err : buf_puts(out, ",");
+	err = err ? err : put_seconds(out, "max", histogram_max(h));
+	return err ? err : buf_puts(out, "}");
+}
+
+static int put_workers(struct buf *out, const struct summary_facts *f)
+{
+	return buf_printf(out,
+		",\"workers\":{\"count\":%u,\"lost\":%" PRIu64
+		",\"jobs_rerun\":%" PRIu64 "},\"output\":",
+		f->workers, f->workers_lost, f->jobs_rerun);
+}
+
+static int put_all(struct buf *out, const struct summary_facts *f, int exit_code)
+{
+	int err = buf_printf(
+		out, "{\"end\":\"%s\",\"exit_code\":%d,", end_name(f->end), exit_code);
+	err = err ? err : put_seconds(out, "elapsed", f->elapsed_us);
+	err = err ? err : put_jobs(out, f);
+	err = err ? err : put_classes(out, f->tally);
+	err = err ? err : put_statuses(out, f->tally);
+	err = err ? err : put_latency(out, &f->tally->latency);
+	err = err ? err : put_workers(out, f);
+	err = err ? err : line_string(out, f->output, strlen(f->output));
+	return err ? err : buf_puts(out, "}\n");
+}
+
+int stats_render(struct buf *out, const struct summary_facts *facts, int exit_code)
+{
+	size_t before = out->len;
+	int err = put_all(out, facts, exit_code);
+	if (err) {
+		out->len = before;
+	}
+	return err;
+}
+
+/* -------------------------------------------------------------------- writing */
+
+static bool is_stdout(const char *path)
+{
+	return strcmp(path, "-") == 0;
+}
+
+static int usage(const char *path, const char *why)
+{
+	message_print(path, "cannot be written as --stats: %s", why);
+	return EXIT_USAGE;
+}
+
+/* Room for the name of the directory, to be freed; NULL: no memory. */
+static char *directory_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return !slash ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
+}
+
+static int check_directory(const char *path)
+{
+	char *dir = directory_of(path);
+	bool bad = dir && access(dir, W_OK | X_OK);
+	int code = bad ? usage(path, strerror(errno)) : 0;
+	free(dir);
+	return code;
+}
+
+int stats_check(const struct settings *want, const struct input *in)
+{
+	struct stat st;
+	const char *path = want->stats;
+	if (is_stdout(path)) {
+		return is_stdout(want->output)
+			       ? usage(path, "the results go to standard output")
+			       : 0;
+	}
+	if (strcmp(path, want->output) == 0 ||
+		(want->failed && strcmp(path, want->failed) == 0)) {
+		return usage(path, "another output has that name");
+	}
+	if (stat(path, &st)) {
+		return check_directory(path);
+	}
+	if (S_ISDIR(st.st_mode)) {
+		return usage(path, "it is a directory");
+	}
+	if (input_has_file(in, st.st_dev, st.st_ino)) {
+		return usage(path, "it is a job file of this run");
+	}
+	return S_ISREG(st.st_mode)  ? check_directory(path)
+	       : access(path, W_OK) ? usage(path, strerror(errno))
+				    : 0;
+}
+
+static int write_all(int fd, const struct buf *bytes)
+{
+	for (size_t at = 0; at < bytes->len;) {
+		ssize_t n = write(fd, bytes->data + at, bytes->len - at);
+		if (n < 0 && errno != EINTR) {
+			return errno;
+		}
+		at += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+/* As open(2) would create it: mkostemp() gives nobody else a right. */
+static void give_usual_mode(int fd)
+{
+	mode_t mask = umask(0);
+	umask(mask);
+	(void)!fchmod(fd, 0666 & ~mask);
+}
+
+/* Returns an errno. */
+static int replace(const char *path, const struct buf *bytes)
+{
+	struct buf name = {0};
+	if (buf_printf(&name, "%s.XXXXXX", path) || !buf_text(&name)) {
+		buf_fini(&name);
+		return ENOMEM;
+	}
+	int fd = mkostemp(name.data, O_CLOEXEC);
+	int error = fd < 0 ? errno : write_all(fd, bytes);
+	if (fd >= 0) {
+		give_usual_mode(fd);
+		error = close(fd) && !error ? errno : error;
+		error = !error && rename(name.data, path) ? errno : error;
+	}
+	if (error && fd >= 0) {
+		unlink(name.data);
+	}
+	buf_fini(&name);
+	return error;
+}
+
+static int write_into(const char *path, const struct buf *bytes)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	int error = fd < 0 ? errno : write_all(fd, bytes);
+	if (fd >= 0) {
+		close(fd);
+	}
+	return error;
+}
+
+int stats_write(const char *path, const struct buf *bytes)
+{
+	struct stat st;
+	bool special = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+	int error = is_stdout(path) ? write_all(STDOUT_FILENO, bytes)
+		    : special       ? write_into(path, bytes)
+				    : replace(path, bytes);
+	if (error) {
+		message_print(
+			path, "cannot be written as --stats: %s", strerror(error));
+	}
+	return error ? EXIT_OUTPUT : 0;
+}
