@@ -55,6 +55,16 @@ const char *figure_elapsed(char room[FIGURE_BYTES], uint64_t us)
 	return room;
 }
 
+const char *figure_whole_seconds(char room[FIGURE_BYTES], uint64_t seconds)
+{
+	if (seconds < 60) {
+		snprintf(room, FIGURE_BYTES, "%u s", (unsigned)seconds);
+	} else {
+		long_time_text(room, seconds * 1000000);
+	}
+	return room;
+}
+
 /* No more digits than the buckets of the histogram can answer for: 1.2 ms,
  * 87 ms, 142 ms. */
 const char *figure_latency(char room[FIGURE_BYTES], uint64_t us)

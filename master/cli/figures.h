@@ -15,6 +15,9 @@ enum { FIGURE_BYTES = 32 };
 /* "417 us", "7.89 ms", "1.88 s", "3 min 25 s", "2 h 5 min". */
 const char *figure_elapsed(char room[FIGURE_BYTES], uint64_t us);
 
+/* The same for a time that is only known to the second: "0 s", "42 s". */
+const char *figure_whole_seconds(char room[FIGURE_BYTES], uint64_t seconds);
+
 /* The same with no more digits than a histogram can answer for: "1.2 ms". */
 const char *figure_latency(char room[FIGURE_BYTES], uint64_t us);
 

@@ -5,6 +5,7 @@
 #include "master/cli/progress.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "master/cli/figures.h"
 #include "master/cli/rate.h"
 #include "master/cli/tally.h"
 
@@ -27,27 +29,55 @@ enum field {
 	FIELD_DONE,
 	FIELD_OK,
 	FIELD_FAILED,
+	FIELD_RETRIES,
 	FIELD_RATE,
+	FIELD_LEFT,
 	FIELD_IN_FLIGHT,
 	FIELD_CT
 };
 
 /* What is kept longest when the terminal is narrow comes first. */
-static const enum field by_weight[FIELD_CT] = {
-	FIELD_DONE, FIELD_FAILED, FIELD_RATE, FIELD_OK, FIELD_IN_FLIGHT};
+static const enum field by_weight[FIELD_CT] = {FIELD_DONE, FIELD_FAILED, FIELD_LEFT,
+	FIELD_RATE, FIELD_OK, FIELD_RETRIES, FIELD_IN_FLIGHT};
 
 struct field_text {
-	char text[48];
+	char text[96]; /* empty: the field has nothing to say */
 	bool fits;
 };
+
+static void write_done(char *room, size_t len, const struct progress_facts *facts)
+{
+	char done[TALLY_COUNT_BYTES], total[TALLY_COUNT_BYTES];
+	char share[PROGRESS_FIGURE_BYTES];
+	uint64_t ct = facts->done + facts->skipped;
+	if (!progress_share(share, facts)) {
+		snprintf(room, len, "%s done", tally_count_text(done, facts->done));
+		return;
+	}
+	snprintf(room, len, "%s of %s done  %s", tally_count_text(done, ct),
+		tally_count_text(total, ct > facts->total ? ct : facts->total), share);
+}
+
+static void write_left(char *room, size_t len, const struct progress_facts *facts)
+{
+	char time[FIGURE_BYTES];
+	uint64_t seconds;
+	if (progress_left(facts, &seconds)) {
+		snprintf(room, len, "%s left", figure_whole_seconds(time, seconds));
+	}
+}
 
 static void write_fields(struct field_text *fields, const struct progress_facts *facts)
 {
 	char ct[TALLY_COUNT_BYTES];
 	char rate[RATE_TEXT_BYTES];
 	size_t room = sizeof(fields->text);
-	snprintf(fields[FIELD_DONE].text, room, "%s done",
-		tally_count_text(ct, facts->done));
+	write_done(fields[FIELD_DONE].text, room, facts);
+	write_left(fields[FIELD_LEFT].text, room, facts);
+	if (facts->retries) {
+		snprintf(fields[FIELD_RETRIES].text, room, "%s retried",
+			tally_count_text(ct, facts->retries));
+	}
 	snprintf(fields[FIELD_OK].text, room, "%s ok", tally_count_text(ct, facts->ok));
 	snprintf(fields[FIELD_FAILED].text, room, "%s failed",
 		tally_count_text(ct, facts->failed));
@@ -64,6 +94,9 @@ static void choose_fields(struct field_text *fields, size_t columns)
 	for (unsigned i = 0; i < FIELD_CT; i++) {
 		struct field_text *field = &fields[by_weight[i]];
 		size_t need = GAP + strlen(field->text);
+		if (!*field->text) {
+			continue;
+		}
 		if (need > columns) {
 			return;
 		}
@@ -131,7 +164,7 @@ static bool in_background(int fd)
 }
 
 /* The descriptor is shared with others and stays blocking, so ask first. */
-static bool takes_bytes(int fd)
+bool progress_takes_bytes(int fd)
 {
 	struct pollfd ask = {.fd = fd, .events = POLLOUT};
 	return poll(&ask, 1, 0) > 0;
@@ -189,22 +222,38 @@ static void wipe(struct progress *p)
 	buf_fini(&out);
 }
 
-void progress_init(struct progress *p, int fd, bool wanted)
+void progress_init(struct progress *p, int fd, enum progress_mode mode)
 {
-	*p = (struct progress){.fd = fd, .on = wanted && isatty(fd)};
+	*p = (struct progress){
+		.fd = fd, .on = mode != PROGRESS_NONE && fcntl(fd, F_GETFD) >= 0};
+	bool bar = mode == PROGRESS_AUTO || mode == PROGRESS_BAR;
+	p->mode = !bar ? mode : isatty(fd) ? PROGRESS_BAR : PROGRESS_LOG;
 	p->escapes = knows_escapes();
 }
 
 void progress_draw(
 	struct progress *p, const struct progress_facts *facts, uint64_t now_us)
 {
+	if (p->on && p->mode != PROGRESS_BAR) {
+		progress_log(p, facts, now_us, false);
+		return;
+	}
 	if (!p->on || (p->begun && now_us - p->last_us < DRAW_EVERY_US)) {
 		return;
 	}
 	p->begun = true;
 	p->last_us = now_us;
-	if (!in_background(p->fd) && takes_bytes(p->fd)) {
+	if (!in_background(p->fd) && progress_takes_bytes(p->fd)) {
 		redraw(p, facts);
+	}
+}
+
+void progress_end(
+	struct progress *p, const struct progress_facts *facts, uint64_t now_us)
+{
+	progress_clear(p);
+	if (p->on && p->mode == PROGRESS_JSON) {
+		progress_log(p, facts, now_us, true);
 	}
 }
 

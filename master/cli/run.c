@@ -54,6 +54,8 @@ struct run {
 
 	struct pace pace;
 	struct halt halt;
+	uint64_t seen_ct; /* jobs read, those that have results already, too */
+	uint64_t total;   /* of those; 0: not known yet */
 	uint64_t delivered_ct;
 	enum stop stop;
 	int signal;   /* the first one that came; 0: none */
@@ -157,6 +159,7 @@ static int source(void *ctx, struct pm_job *job)
 	for (;;) {
 		switch (input_next(run->input, &line, &len, &too_long)) {
 		case INPUT_LINE:
+			run->seen_ct++;
 			if (!deliver_has(&run->deliver, input_index(run->input))) {
 				return make_job(run, line, len, too_long, job);
 			}
@@ -169,6 +172,7 @@ static int source(void *ctx, struct pm_job *job)
 			run->error = EXIT_INPUT;
 			return PM_SOURCE_END;
 		case INPUT_END:
+			run->total = run->seen_ct;
 			return PM_SOURCE_END;
 		}
 	}
@@ -242,23 +246,31 @@ static void clear_progress(void *ctx)
 	progress_clear(ctx);
 }
 
-static void tick_cb(evutil_socket_t fd, short what, void *ctx)
+static struct progress_facts progress_now(struct run *run, uint64_t now_us)
 {
-	struct run *run = ctx;
 	struct pm_pool_stats stats;
-	uint64_t now_us = clock_now_us();
-	(void)fd;
-	(void)what;
+	const struct tally *tally = &run->deliver.tally;
 	pm_pool_stats(run->pool, &stats);
 	/* What workers hold beyond it is next in line. */
 	unsigned in_flight =
 		stats.held < stats.concurrency ? stats.held : stats.concurrency;
-	const struct tally *tally = &run->deliver.tally;
-	struct progress_facts facts = {.done = tally->done,
+	return (struct progress_facts){.done = tally->done,
 		.ok = tally_ok(tally),
 		.failed = tally_failed(tally),
 		.in_flight = in_flight,
-		.per_second = rate_per_second(&run->deliver.rate, now_us)};
+		.per_second = rate_per_second(&run->deliver.rate, now_us),
+		.skipped = tally->skipped,
+		.retries = tally_retries(tally),
+		.total = run->total};
+}
+
+static void tick_cb(evutil_socket_t fd, short what, void *ctx)
+{
+	struct run *run = ctx;
+	uint64_t now_us = clock_now_us();
+	struct progress_facts facts = progress_now(run, now_us);
+	(void)fd;
+	(void)what;
 	progress_draw(&run->progress, &facts, now_us);
 	int code = run->error ? 0 : deliver_tick(&run->deliver);
 	if (code) {
@@ -574,16 +586,32 @@ static void write_stats(struct run *run)
 	buf_fini(&text);
 }
 
-static int go(struct run *run, int argc, char **argv)
+/* No -q, and no results that go to the same terminal; unless asked for. */
+static enum progress_mode progress_wanted(void)
 {
 	bool same_terminal = strcmp(settings.output, "-") == 0 && isatty(STDOUT_FILENO);
+	bool unwanted = settings.quiet || same_terminal;
+	return settings.progress == PROGRESS_AUTO && unwanted ? PROGRESS_NONE
+							      : settings.progress;
+}
+
+static void end_progress(struct run *run)
+{
+	uint64_t now_us = clock_now_us();
+	struct progress_facts facts = progress_now(run, now_us);
+	progress_end(&run->progress, &facts, now_us);
+}
+
+static int go(struct run *run, int argc, char **argv)
+{
 	run->begin_us = clock_now_us();
-	progress_init(&run->progress, STDERR_FILENO, !settings.quiet && !same_terminal);
+	run->total = settings.total;
+	progress_init(&run->progress, STDERR_FILENO, progress_wanted());
 	message_before(clear_progress, &run->progress);
 	pace_init(&run->pace, &settings);
 	do_map(run);
 	finish_output(run);
-	progress_clear(&run->progress);
+	end_progress(run);
 	if (settings.stats) {
 		write_stats(run);
 	}
