@@ -183,7 +183,7 @@ static size_t line_length(struct merge *m)
 	size_t len = m->text.len - m->at;
 	if (!m->csv) {
 		const char *lf = memchr(line + m->seen, '\n', len - m->seen);
-		m->seen = len;
+		m->seen = lf ? m->seen : len;
 		return lf ? (size_t)(lf - line) + 1 : 0;
 	}
 	for (; m->seen < len; m->seen++) {

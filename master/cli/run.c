@@ -45,7 +45,8 @@ struct run {
 	pm_pool *pool;
 	struct input *input;
 	struct deliver deliver;
-	struct event *sigint, *sigterm, *tick, *deadline, *again, *readable, *writable;
+	struct event *sigint, *sigterm, *tick, *deadline, *again, *halted, *readable,
+		*writable;
 
 	struct buf arg; /* of the job that is handed to the pool */
 	struct progress progress;
@@ -104,7 +105,19 @@ static void ended(struct run *run, const struct pm_result *result)
 	message_print("halted", "%llu failed, at last job %llu with %s: %.*s",
 		(unsigned long long)run->halt.failed, (unsigned long long)head.index,
 		outcome_class_name(outcome.class), (int)(len < 200 ? len : 200), line);
-	stop(run, STOP_HALT, settings.halt == HALT_NOW);
+	stop(run, STOP_HALT, false);
+	if (settings.halt == HALT_NOW) {
+		event_active(run->halted, 0, 0);
+	}
+}
+
+/* --halt now: behind the turn in which the last job failed, so that its result
+ * is written if it is its turn. */
+static void halted_cb(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	stop(ctx, STOP_HALT, true);
 }
 
 /* --------------------------------------------------------------- the stream */
@@ -207,8 +220,8 @@ static int sink(void *ctx, const struct pm_result *result)
 		run->error = code;
 		return PM_ESYSTEM;
 	}
-	if (++run->delivered_ct > run->halt.done) {
-		ended(run, result);
+	if (++run->delivered_ct > run->halt.done && !run->stop) {
+		ended(run, result); /* retry() was not asked */
 	}
 	return PM_SINK_TAKEN;
 }
@@ -327,8 +340,9 @@ static int open_events(struct run *run)
 	run->tick = event_new(run->base, -1, EV_PERSIST, tick_cb, run);
 	run->deadline = evtimer_new(run->base, deadline_cb, run);
 	run->again = event_new(run->base, -1, 0, ready_cb, run);
+	run->halted = event_new(run->base, -1, 0, halted_cb, run);
 	if (!run->sigint || !run->sigterm || !run->tick || !run->deadline ||
-		!run->again || event_add(run->sigint, NULL) < 0 ||
+		!run->again || !run->halted || event_add(run->sigint, NULL) < 0 ||
 		event_add(run->sigterm, NULL) < 0 || event_add(run->tick, &tick) < 0 ||
 		(settings.max_time_ms && event_add(run->deadline, &left) < 0)) {
 		message_print("run", "cannot watch for signals");
@@ -402,6 +416,7 @@ static void close_all(struct run *run)
 	free_event(&run->tick); /* closing the pool runs the loop */
 	free_event(&run->deadline);
 	free_event(&run->again);
+	free_event(&run->halted);
 	free_event(&run->readable);
 	free_event(&run->writable);
 	if (run->at_once || run->error) {
@@ -470,8 +485,14 @@ static bool retry(void *ctx, const struct pm_result *result, struct pm_retry *ho
 {
 	struct run *run = ctx;
 	struct outcome outcome = deliver_outcome(result);
-	return !run->stop && !run->error &&
-	       pace_retry(&run->pace, &outcome, result->attempts, how);
+	if (run->stop || run->error) {
+		return false;
+	}
+	if (pace_retry(&run->pace, &outcome, result->attempts, how)) {
+		return true;
+	}
+	ended(run, result);
+	return false;
 }
 
 static void do_map(struct run *run)
