@@ -237,7 +237,12 @@ static void add_session(
 	r->proxy = r->proxy ? r->proxy : s->proxy;
 	r->ca_file = r->ca_file ? r->ca_file : s->ca_file;
 	r->timeout_ms = r->timeout_ms ? r->timeout_ms : s->timeout_ms;
+	if (!r->cert && !r->key) {
+		r->cert = s->cert;
+		r->key = s->key;
+	}
 	r->compressed = r->compressed || s->compressed;
+	r->http2 = r->http2 || s->http2;
 }
 
 /* -------------------------------------------------------------------- compose */

@@ -342,20 +342,36 @@ static bool is_proxy_authority(const char *text)
 	       is_port(port.at, port.len);
 }
 
+bool proxy_is_env(const char *proxy)
+{
+	return strcmp(proxy, "env") == 0;
+}
+
 /* No message repeats any of it: there may be a password in it. */
 int proxy_check(const char *proxy, struct pm_failure *failure)
 {
 	struct pm_failure unsaid;
+	if (proxy_is_env(proxy)) {
+		return 0;
+	}
 	const char *rest = after_proxy_scheme(proxy);
 	if (!rest) {
 		return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
-			"proxy does not begin with http://, socks5:// or socks5h://");
+			"proxy is neither \"env\" nor begins with http://, "
+			"socks5:// or socks5h://");
 	}
 	if (check_bytes(proxy, &unsaid) || !is_proxy_authority(rest)) {
 		return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
 			"proxy is not a URL of a host and a port");
 	}
 	return 0;
+}
+
+int cert_check(const char *cert, const char *key, struct pm_failure *failure)
+{
+	return key && !cert ? engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
+				      "a key is given without a certificate")
+			    : 0;
 }
 
 static int check_access(const struct pm_request *request, struct pm_failure *failure)
@@ -366,7 +382,8 @@ static int check_access(const struct pm_request *request, struct pm_failure *fai
 			return err;
 		}
 	}
-	return request->proxy ? proxy_check(request->proxy, failure) : 0;
+	int err = cert_check(request->cert, request->key, failure);
+	return err || !request->proxy ? err : proxy_check(request->proxy, failure);
 }
 
 int request_check(const struct pm_request *request, struct request_facts *facts,

@@ -31,13 +31,17 @@ int request_check(const struct pm_request *request, struct request_facts *facts,
 	struct pm_failure *failure);
 
 /* Parts of it, for what sessions have in common with requests.  `proxy` is not
- * NULL.  PM_EBADURL or PM_ESCHEME for a URL, PM_EINVAL for the others. */
+ * NULL; "env" is one.  PM_EBADURL or PM_ESCHEME for a URL, PM_EINVAL for the others. */
 int url_check(const char *url, uint32_t *host_hash, struct pm_failure *failure);
 int headers_check(const struct pm_header *headers, size_t ct, size_t *bytes,
 	struct pm_failure *failure);
 int credentials_check(
 	const char *user, const char *password, struct pm_failure *failure);
 int proxy_check(const char *proxy, struct pm_failure *failure);
+int cert_check(const char *cert, const char *key, struct pm_failure *failure);
+
+/* Is it the word for what the environment says? */
+bool proxy_is_env(const char *proxy);
 
 /* Is `name` the name of one of them? */
 bool headers_have(const struct pm_header *headers, size_t ct, const char *name);

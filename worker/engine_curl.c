@@ -24,6 +24,8 @@ static void transfer_free(struct transfer *t)
 	curl_easy_cleanup(t->easy);
 	free(t->header_memory);
 	free(t->now.ca_file);
+	free(t->now.cert);
+	free(t->now.key);
 	free(t->now.proxy);
 	buf_fini(&t->body);
 	buf_fini(&t->head);

@@ -73,10 +73,27 @@ static int class_of_receive(const char *message)
 	return says(message, "SSL_read") ? PM_ETLS : PM_EBADRESPONSE;
 }
 
+/* The connection broke while TLS was negotiated: nothing is wrong with TLS. */
+static bool is_broken_handshake(const struct engine_evidence *e)
+{
+	return e->code == CURLE_SSL_CONNECT_ERROR &&
+	       (says(e->message, "reset by peer") ||
+		       says(e->message, "SSL_ERROR_SYSCALL") ||
+		       says(e->message, "unexpected eof"));
+}
+
+/* 92: the server has ended the stream, which it does for reasons of its own. */
+static int class_of_stream(const char *message)
+{
+	return says(message, "not closed cleanly") && !says(message, "PROTOCOL_ERROR")
+		       ? PM_ERESET
+		       : PM_EBADRESPONSE;
+}
+
 static int class_of(const struct engine_evidence *e)
 {
 	if (is_tls(e->code)) {
-		return PM_ETLS;
+		return is_broken_handshake(e) ? PM_ERESET : PM_ETLS;
 	}
 	switch (e->code) {
 	case CURLE_UNSUPPORTED_PROTOCOL:
@@ -94,8 +111,9 @@ static int class_of(const struct engine_evidence *e)
 	case CURLE_GOT_NOTHING:
 	case CURLE_BAD_CONTENT_ENCODING:
 	case CURLE_HTTP2:
-	case CURLE_HTTP2_STREAM:
 		return PM_EBADRESPONSE;
+	case CURLE_HTTP2_STREAM:
+		return class_of_stream(e->message);
 	case CURLE_PARTIAL_FILE:
 		return PM_ETRUNCATED;
 	case CURLE_OUT_OF_MEMORY:
@@ -137,6 +155,11 @@ void engine_classify(const struct engine_evidence *e, struct pm_failure *failure
 	if (e->stopped_by_reader) {
 		engine_failure(failure, e->stopped, PM_DOMAIN_NONE, 0,
 			"on_body ended the fetch: %s", pm_error_text(e->stopped));
+		return;
+	}
+	if (e->stop_reason) {
+		engine_failure(failure, e->stopped, PM_DOMAIN_CURL, e->code,
+			"the response has %s", e->stop_reason);
 		return;
 	}
 	if (e->stopped) {

@@ -15,9 +15,10 @@ struct engine_evidence {
 	int code;            /* CURLcode */
 	const char *message; /* the handle's error buffer; may be empty */
 	int stopped; /* pm_error for which a callback of ours stopped it, or 0 */
-	bool stopped_by_reader; /* that callback was the request's on_body */
-	int socket_errno;       /* why no socket could be made, or 0 */
-	bool answered;          /* at least one byte of an answer came */
+	const char *stop_reason; /* and why, or NULL; what is wrong with the response */
+	bool stopped_by_reader;  /* that callback was the request's on_body */
+	int socket_errno;        /* why no socket could be made, or 0 */
+	bool answered;           /* at least one byte of an answer came */
 };
 
 /* The failure for it.  Its message is never empty. */

@@ -34,6 +34,8 @@ static CURLcode set_identity(struct transfer *t)
 	SET(CURLOPT_ERRORBUFFER, t->error_text);
 	SET(CURLOPT_WRITEFUNCTION, transfer_on_body);
 	SET(CURLOPT_WRITEDATA, t);
+	SET(CURLOPT_HEADERFUNCTION, transfer_on_header);
+	SET(CURLOPT_HEADERDATA, t);
 	SET(CURLOPT_OPENSOCKETFUNCTION, watch_open_socket);
 	SET(CURLOPT_OPENSOCKETDATA, t);
 	/* A connection may outlive the handle that made it. */
@@ -47,7 +49,8 @@ static CURLcode set_identity(struct transfer *t)
  * on.  QUICK_EXIT: without it a transfer that ends while its host name is
  * looked up waits for that look-up, and the whole loop with it.  CAPATH: only
  * without it does libcurl keep the parsed CA store; reading it again costs
- * 15 ms for each TLS connection. */
+ * 15 ms for each TLS connection.  KEYPASSWD: without it OpenSSL asks the terminal
+ * for the password of a client's key, and the whole worker waits. */
 static CURLcode set_constants(struct transfer *t)
 {
 	CURLcode bad = CURLE_OK;
@@ -55,12 +58,13 @@ static CURLcode set_constants(struct transfer *t)
 	SET(CURLOPT_QUICK_EXIT, 1L);
 	SET(CURLOPT_CAPATH, NULL);
 	SET(CURLOPT_CAINFO, t->engine->ca_file);
+	SET(CURLOPT_KEYPASSWD, "");
+	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
 	SET(CURLOPT_PROXY, "");
 	SET(CURLOPT_NOPROXY, "");
 	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_HTTP09_ALLOWED, 0L);
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	SET(CURLOPT_UNRESTRICTED_AUTH, 0L);
@@ -87,6 +91,7 @@ static CURLcode set_first_options(struct transfer *t)
 	SET(CURLOPT_POSTREDIR, 0L);
 	SET(CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_FORBID_REUSE, 0L);
 	SET(CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_CACHE_S);
 	return bad;
@@ -140,6 +145,20 @@ static CURLcode set_limits(struct transfer *t, const struct pm_request *r)
 	return bad;
 }
 
+/* Seconds are all that libcurl counts here: more rather than less. */
+static CURLcode set_stall(struct transfer *t, const struct pm_request *r)
+{
+	long seconds = (long)(r->stall_timeout_ms / 1000u) +
+		       (r->stall_timeout_ms % 1000u != 0);
+	CURLcode bad = CURLE_OK;
+	if (t->now.stall_s != seconds) {
+		t->now.stall_s = seconds;
+		SET(CURLOPT_LOW_SPEED_TIME, seconds);
+		SET(CURLOPT_LOW_SPEED_LIMIT, seconds ? 1L : 0L);
+	}
+	return bad;
+}
+
 /* A string that many requests have in common: kept in *now until another one is
  * wanted.  `none` is what libcurl gets when there is none. */
 static CURLcode set_text(struct transfer *t, CURLoption option, char **now,
@@ -164,9 +183,41 @@ static CURLcode set_trust(struct transfer *t, const struct pm_request *r)
 		SET(CURLOPT_SSL_VERIFYPEER, r->insecure ? 0L : 1L);
 		SET(CURLOPT_SSL_VERIFYHOST, r->insecure ? 0L : 2L);
 	}
-	return bad ? bad
-		   : set_text(t, CURLOPT_CAINFO, &t->now.ca_file, r->ca_file,
-			     t->engine->ca_file);
+	bad = bad ? bad
+		  : set_text(t, CURLOPT_CAINFO, &t->now.ca_file, r->ca_file,
+			    t->engine->ca_file);
+	bad = bad ? bad : set_text(t, CURLOPT_SSLCERT, &t->now.cert, r->cert, NULL);
+	return bad ? bad : set_text(t, CURLOPT_SSLKEY, &t->now.key, r->key, NULL);
+}
+
+/* PIPEWAIT: the first transfer to a host makes a connection, and those that come
+ * meanwhile wait to see whether they can share it. */
+static CURLcode set_version(struct transfer *t, const struct pm_request *r)
+{
+	CURLcode bad = CURLE_OK;
+	if (t->now.http2 != r->http2) {
+		t->now.http2 = r->http2;
+		SET(CURLOPT_HTTP_VERSION, r->http2 ? (long)CURL_HTTP_VERSION_2TLS
+						   : (long)CURL_HTTP_VERSION_1_1);
+		SET(CURLOPT_PIPEWAIT, (long)r->http2);
+	}
+	return bad;
+}
+
+/* libcurl asks the environment when it is told nothing. */
+static CURLcode set_proxy(struct transfer *t, const struct pm_request *r)
+{
+	const char *now = t->now.proxy;
+	bool was_env = now && proxy_is_env(now);
+	bool env = r->proxy && proxy_is_env(r->proxy);
+	CURLcode bad = set_text(t, CURLOPT_PROXY, &t->now.proxy, r->proxy, "");
+	if (env != was_env) {
+		SET(CURLOPT_NOPROXY, env ? NULL : "");
+	}
+	if (env && !was_env) {
+		SET(CURLOPT_PROXY, NULL);
+	}
+	return bad;
 }
 
 /* A shard that is full of hosts keeps neither connections nor addresses. */
@@ -179,23 +230,6 @@ static CURLcode set_one_shot(struct transfer *t, bool one_shot)
 	CURLcode bad = CURLE_OK;
 	SET(CURLOPT_FORBID_REUSE, (long)one_shot);
 	SET(CURLOPT_DNS_CACHE_TIMEOUT, one_shot ? 0L : (long)DNS_CACHE_S);
-	return bad;
-}
-
-/* Headers are looked at when they are wanted, and when a redirect may have to
- * change the method.  HEADERDATA goes with the function: alone it would send
- * the headers to the body's callback. */
-static CURLcode set_header_callback(struct transfer *t)
-{
-	bool watch = t->keep_headers || t->on_exchange ||
-		     (t->now.method[0] && t->now.follow);
-	if (t->now.watch_headers == watch) {
-		return CURLE_OK;
-	}
-	t->now.watch_headers = watch;
-	CURLcode bad = CURLE_OK;
-	SET(CURLOPT_HEADERFUNCTION, watch ? transfer_on_header : NULL);
-	SET(CURLOPT_HEADERDATA, watch ? t : NULL);
 	return bad;
 }
 
@@ -239,12 +273,13 @@ CURLcode transfer_set_options(
 	struct transfer *t, const struct pm_request *request, bool one_shot)
 {
 	CURLcode bad = set_limits(t, request);
+	bad = bad ? bad : set_stall(t, request);
 	bad = bad ? bad : set_trust(t, request);
 	bad = bad ? bad : set_one_shot(t, one_shot);
-	bad = bad ? bad : set_header_callback(t);
 	bad = bad ? bad : heads_set_options(t);
 	bad = bad ? bad : set_compressed(t, request);
-	bad = bad ? bad : set_text(t, CURLOPT_PROXY, &t->now.proxy, request->proxy, "");
+	bad = bad ? bad : set_version(t, request);
+	bad = bad ? bad : set_proxy(t, request);
 	bad = bad ? bad : set_credentials(t, request);
 	return bad ? bad : set_jar(t, request);
 }

@@ -25,6 +25,7 @@
 #include "worker/engine.h"
 #include "worker/engine_check.h"
 #include "worker/engine_errors.h"
+#include "worker/engine_framing.h"
 #include "worker/engine_response.h"
 
 enum {
@@ -96,9 +97,11 @@ struct transfer_options {
 	long timeout_ms, connect_timeout_ms;
 	long max_redirects;
 	long redirect_post; /* redirects after which a body is sent again */
-	bool follow, insecure, one_shot, watch_headers, compressed, credentials;
+	long stall_s;       /* 0: none */
+	bool follow, insecure, one_shot, compressed, credentials, http2;
 	bool watch_heads;
 	char *ca_file;          /* NULL: the system's */
+	char *cert, *key;       /* NULL: none; in `cert` */
 	char *proxy;            /* NULL: none */
 	struct engine_jar *jar; /* while it runs */
 };
@@ -130,10 +133,12 @@ struct transfer {
 	struct buf head; /* name NUL value NUL ... of the last response */
 	size_t head_ct;
 	enum head_state head_state;
-	bool head_open;         /* the last header may go on in the next line */
-	int stopped;            /* pm_error for which a callback stopped it */
-	bool stopped_by_reader; /* that callback was on_body */
-	bool cancelled;         /* inside on_body: to be dropped */
+	bool head_open;          /* the last header may go on in the next line */
+	struct framing framing;  /* of the last response */
+	int stopped;             /* pm_error for which a callback stopped it */
+	const char *stop_reason; /* and why, or NULL; static */
+	bool stopped_by_reader;  /* that callback was on_body */
+	bool cancelled;          /* inside on_body: to be dropped */
 	int socket_errno;
 	bool address_failed; /* a connection was refused, perhaps not the last one */
 	pm_exchange_fn *on_exchange; /* NULL: nobody asks for the heads */
@@ -162,9 +167,15 @@ CURLSH *share_new(void);
 CURLcode jar_attach(struct engine_jar *jar, CURL *easy);
 void jar_detach(CURL *easy, CURLSH *share);
 
-/* engine_receive.c: libcurl's callbacks, and the response from what came. */
-size_t transfer_on_body(char *bytes, size_t size, size_t ct, void *ctx);
+/* engine_headers.c: libcurl's callback for heads; forget what came before. */
 size_t transfer_on_header(char *bytes, size_t size, size_t ct, void *ctx);
+void transfer_begin_head(struct transfer *t);
+
+/* engine_receive.c: libcurl's callback for bodies, and the response from what came.
+ * transfer_stop() is what a callback returns to end the transfer; `why` is static or
+ * NULL. */
+size_t transfer_on_body(char *bytes, size_t size, size_t ct, void *ctx);
+size_t transfer_stop(struct transfer *t, int error, const char *why);
 void transfer_begin_answer(struct transfer *t, const struct pm_request *request);
 void transfer_build_result(
 	struct transfer *t, CURLcode code, struct engine_result *result);

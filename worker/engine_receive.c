@@ -15,9 +15,10 @@ enum { MAX_BODY = 10 * 1024 * 1024 };
 
 /* ---------------------------------------------------------------------- body */
 
-static size_t stop(struct transfer *t, int error)
+size_t transfer_stop(struct transfer *t, int error, const char *why)
 {
 	t->stopped = error;
+	t->stop_reason = why;
 	return CURL_WRITEFUNC_ERROR;
 }
 
@@ -70,136 +71,11 @@ size_t transfer_on_body(char *bytes, size_t size, size_t ct, void *ctx)
 	}
 	int err = t->body_len ? 0 : expect_body(t);
 	if (err || n > t->max_body - t->body_len) {
-		return stop(t, err ? err : PM_EBODYSIZE);
+		return transfer_stop(t, err ? err : PM_EBODYSIZE, NULL);
 	}
 	t->body_len += n;
 	err = n ? take_body(t, bytes, n) : 0;
-	return err ? stop(t, err) : n;
-}
-
-/* ---------------------------------------------------------------------- head */
-
-struct line {
-	const char *at;
-	size_t len;
-};
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static struct line trimmed(const char *at, size_t len)
-{
-	while (len && is_blank(at[0])) {
-		at++;
-		len--;
-	}
-	while (len && is_blank(at[len - 1])) {
-		len--;
-	}
-	return (struct line){at, len};
-}
-
-/* 303 asks for a GET.  libcurl makes it one, but keeps a name of the method
- * that it was told to use. */
-static void obey_see_other(struct transfer *t)
-{
-	long status = 0;
-	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status == 303 && t->now.follow && t->now.method[0]) {
-		curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, NULL);
-		t->now.method[0] = '\0';
-	}
-}
-
-static int put_string(struct buf *b, struct line s)
-{
-	int err = buf_put(b, s.at, s.len);
-	return err ? err : buf_put(b, "", 1);
-}
-
-static void lower(char *at, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (at[i] >= 'A' && at[i] <= 'Z') {
-			at[i] = (char)(at[i] + ('a' - 'A'));
-		}
-	}
-}
-
-static int put_field(struct transfer *t, const char *bytes, size_t len)
-{
-	const char *colon = memchr(bytes, ':', len);
-	t->head_open = false;
-	if (!colon || colon == bytes) {
-		return 0; /* not a header; libcurl let it pass, so do we */
-	}
-	struct line name = trimmed(bytes, (size_t)(colon - bytes));
-	struct line value = trimmed(colon + 1, len - (size_t)(colon + 1 - bytes));
-	size_t before = t->head.len;
-	if (put_string(&t->head, name)) {
-		return PM_ENOMEM;
-	}
-	lower(t->head.data + before, name.len);
-	if (put_string(&t->head, value)) {
-		return PM_ENOMEM;
-	}
-	t->head_ct++;
-	t->head_open = true;
-	return 0;
-}
-
-/* An obsolete folded line goes on with the value before it. */
-static int put_continuation(struct transfer *t, const char *bytes, size_t len)
-{
-	struct line more = trimmed(bytes, len);
-	if (!t->head_open || !more.len) {
-		return 0;
-	}
-	t->head.data[t->head.len - 1] = ' '; /* was the NUL */
-	return put_string(&t->head, more);
-}
-
-static int put_line(struct transfer *t, const char *bytes, size_t len)
-{
-	if (t->head_state == HEAD_DONE) {
-		/* Another response follows a redirect or a 1xx.  What else
-		 * comes after a head are trailers: not headers. */
-		if (len < 5 || memcmp(bytes, "HTTP/", 5) != 0) {
-			return 0;
-		}
-		t->head_state = HEAD_EXPECTS_STATUS;
-	}
-	if (t->head_state == HEAD_EXPECTS_STATUS) {
-		t->head_state = HEAD_IN_FIELDS;
-		t->head_open = false;
-		t->head_ct = 0;
-		buf_clear(&t->head);
-		return 0;
-	}
-	if (bytes[0] == '\r' || bytes[0] == '\n') {
-		t->head_state = HEAD_DONE;
-		obey_see_other(t);
-		return 0;
-	}
-	if (!t->keep_headers) {
-		return 0;
-	}
-	return bytes[0] == ' ' || bytes[0] == '\t' ? put_continuation(t, bytes, len)
-						   : put_field(t, bytes, len);
-}
-
-/* One line of a head.  libcurl stops at 300 KiB of them. */
-size_t transfer_on_header(char *bytes, size_t size, size_t ct, void *ctx)
-{
-	struct transfer *t = ctx;
-	size_t n = size * ct; /* libcurl: size is 1, ct at most 100 KiB */
-	int err = n ? heads_take_line(t, bytes, n) : 0;
-	if (!err && n) {
-		err = put_line(t, bytes, n);
-	}
-	return err ? stop(t, err) : n;
+	return err ? transfer_stop(t, err, NULL) : n;
 }
 
 /* -------------------------------------------------------------------- result */
@@ -214,12 +90,10 @@ void transfer_begin_answer(struct transfer *t, const struct pm_request *request)
 	t->discard_body = request->discard_body || request->on_body;
 	heads_begin(t, request);
 	buf_clear(&t->body);
-	buf_clear(&t->head);
 	t->body_len = 0;
-	t->head_ct = 0;
-	t->head_state = HEAD_EXPECTS_STATUS;
-	t->head_open = false;
+	transfer_begin_head(t);
 	t->stopped = 0;
+	t->stop_reason = NULL;
 	t->stopped_by_reader = t->cancelled = false;
 	t->socket_errno = 0;
 	t->address_failed = false;
@@ -236,6 +110,11 @@ void transfer_release_answer(struct transfer *t)
 	}
 	heads_release(t);
 }
+
+struct text {
+	const char *at;
+	size_t len;
+};
 
 static int version_number(long curl_version)
 {
@@ -267,11 +146,11 @@ static uint64_t info_count(struct transfer *t, CURLINFO what)
 	return value > 0 ? (uint64_t)value : 0;
 }
 
-static struct line info_text(struct transfer *t, CURLINFO what)
+static struct text info_text(struct transfer *t, CURLINFO what)
 {
 	char *value = NULL;
 	curl_easy_getinfo(t->easy, what, &value);
-	return value ? (struct line){value, strlen(value)} : (struct line){"", 0};
+	return value ? (struct text){value, strlen(value)} : (struct text){"", 0};
 }
 
 static void fill_numbers(struct transfer *t, struct pm_response *pm)
@@ -330,14 +209,13 @@ static int fill_body(struct transfer *t, struct response *r)
 /* NULL: no memory. */
 static struct response *build_response(struct transfer *t, bool with_body)
 {
-	struct line url = info_text(t, CURLINFO_EFFECTIVE_URL);
-	struct line type = info_text(t, CURLINFO_CONTENT_TYPE);
-	struct line ip = info_text(t, CURLINFO_PRIMARY_IP);
+	struct text url = info_text(t, CURLINFO_EFFECTIVE_URL);
+	struct text type = info_text(t, CURLINFO_CONTENT_TYPE);
+	struct text ip = info_text(t, CURLINFO_PRIMARY_IP);
 	size_t body = with_body && !body_moves(t) ? t->body.len : 0;
-	size_t head_ct = t->keep_headers ? t->head_ct : 0;
 	/* libcurl bounds the first three, we the others: megabytes at most. */
 	struct response *r = response_new(
-		head_ct, t->head.len + url.len + type.len + ip.len + body + 4);
+		t->head_ct, t->head.len + url.len + type.len + ip.len + body + 4);
 	if (!r) {
 		return NULL;
 	}
@@ -365,6 +243,7 @@ void transfer_build_result(
 				.code = (int)code,
 				.message = t->error_text,
 				.stopped = t->stopped,
+				.stop_reason = t->stop_reason,
 				.stopped_by_reader = t->stopped_by_reader,
 				.socket_errno = t->socket_errno,
 				.answered = info_count(t,

@@ -66,6 +66,9 @@ static int check(const struct pm_session_options *o)
 	if (!err && o->proxy) {
 		err = proxy_check(o->proxy, &failure);
 	}
+	if (!err) {
+		err = cert_check(o->cert, o->key, &failure);
+	}
 	if (err) {
 		return refuse(failure.message);
 	}
@@ -133,6 +136,8 @@ static bool own_all(struct pm_session *s)
 	good = own(&o->password) && good;
 	good = own(&o->proxy) && good;
 	good = own(&o->ca_file) && good;
+	good = own(&o->cert) && good;
+	good = own(&o->key) && good;
 	if (good && o->base_url) {
 		cut_slashes((char *)(uintptr_t)o->base_url);
 	}
@@ -156,6 +161,8 @@ static void destroy(struct pm_session *s)
 	disown(s->options.password);
 	disown(s->options.proxy);
 	disown(s->options.ca_file);
+	disown(s->options.cert);
+	disown(s->options.key);
 	free(s);
 }
 

@@ -172,6 +172,33 @@ static const struct route routes[] = {
 	{.path = "/negative",
 		.reply = OK_HEAD "Content-Length: -5\r\n\r\nabc",
 		.after = CLOSE},
+	{.path = "/two-lengths",
+		.reply = OK_HEAD "Content-Length: 5\r\nContent-Length: 3\r\n\r\n"
+				 "hello"},
+	{.path = "/length-and-chunks",
+		.reply = OK_HEAD "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"
+				 "\r\n3\r\nabc\r\n0\r\n\r\n"},
+	{.path = "/chunks-and-length",
+		.reply = OK_HEAD "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"
+				 "\r\n3\r\nabc\r\n0\r\n\r\n"},
+	{.path = "/huge-length",
+		.reply = OK_HEAD "Content-Length: 99999999999999999999\r\n\r\nabc",
+		.after = CLOSE},
+	{.path = "/two-lengths-hop",
+		.reply = "HTTP/1.1 302 F\r\nLocation: /ok\r\nContent-Length: 0\r\n"
+			 "Content-Length: 35\r\n\r\n"},
+	{.path = "/same-lengths",
+		.reply = OK_HEAD "Content-Length: 5\r\nContent-Length: 5, 5\r\n\r\n"
+				 "hello"},
+	{.path = "/two-lengths-no-body",
+		.reply = "HTTP/1.1 204 No\r\nContent-Length: 5\r\n"
+			 "Content-Length: 3\r\n\r\n"},
+	{.path = "/retry",
+		.reply = "HTTP/1.1 503 Busy\r\nX-One: 1\r\nretry-after: 7\r\n"
+			 "X-Two: 2\r\n 2b\r\nContent-Length: 0\r\n\r\n"},
+	{.path = "/retry-hop",
+		.reply = "HTTP/1.1 302 F\r\nLocation: /ok\r\nRetry-After: 8\r\n"
+			 "Content-Length: 0\r\n\r\n"},
 	{.path = "/nul-header", .reply = OK_HEAD "X: a\0b\r\n\r\n", .len = 27},
 	{.path = "/many-headers",
 		.reply = OK_HEAD "X-Filler: 0123456789\r\n",

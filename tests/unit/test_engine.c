@@ -366,3 +366,22 @@ Test(engine, a_redirect_changes_the_method_as_http_says, .timeout = 60)
 	fetch_and_forget(REQUEST(.method = "HEAD"), "/303");
 	expect_seen("HEAD /ok ");
 }
+
+Test(engine, retry_after_is_kept_in_any_case, .timeout = 60)
+{
+	struct outcome o;
+	open_engine(1);
+	const struct pm_response *r =
+		fetch_ok(&o, REQUEST(.no_headers = true), "/retry");
+	cr_assert_eq(r->header_ct, 1);
+	cr_assert_str_eq(header(r, "retry-after"), "7");
+	forget(&o);
+	r = fetch_ok(&o, NO_REQUEST, "/retry");
+	cr_assert_eq(r->header_ct, 4);
+	cr_assert_str_eq(header(r, "retry-after"), "7");
+	cr_assert_str_eq(header(r, "x-two"), "2 2b");
+	forget(&o);
+	r = fetch_ok(&o, REQUEST(.no_headers = true), "/retry-hop");
+	cr_assert_eq(r->header_ct, 0, "that of a redirect is none of its target");
+	forget(&o);
+}

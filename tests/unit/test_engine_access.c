@@ -139,6 +139,28 @@ Test(engine_access, the_environment_does_not_undo_a_proxy, .timeout = 60)
 	expect_seen("GET http://no.test/ok HTTP/1.1\r\n");
 }
 
+/* Asked for, it counts; and no longer than it is asked for. */
+Test(engine_access, the_environments_proxy_is_for_those_who_ask, .timeout = 60)
+{
+	setenv("http_proxy", proxy_url("http://"), 1);
+	setenv("no_proxy", "127.0.0.1", 1);
+	open_engine(1);
+	for (int i = 0; i < 2; i++) {
+		fetch_and_forget(REQUEST(.proxy = "env"), "http://no.test/ok");
+		expect_seen("GET http://no.test/ok HTTP/1.1\r\n");
+		fetch_and_forget(REQUEST(.proxy = "env"), "/ok");
+		expect_seen("GET /ok HTTP/1.1\r\n");
+		setenv("no_proxy", "*", 1);
+		fetch_and_forget(
+			REQUEST(.proxy = proxy_url("http://")), "http://no.test/ok");
+		expect_seen("GET http://no.test/ok HTTP/1.1\r\n");
+		unsetenv("no_proxy");
+		fetch_and_forget(NO_REQUEST, "/ok");
+		expect_seen("GET /ok HTTP/1.1\r\n");
+		setenv("no_proxy", "127.0.0.1", 1);
+	}
+}
+
 Test(engine_access, secrets_do_not_follow_a_redirect_behind_a_proxy, .timeout = 60)
 {
 	open_engine(1);

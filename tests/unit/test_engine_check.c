@@ -247,9 +247,11 @@ Test(engine_check, proxies_are_urls_of_three_schemes, .timeout = 10)
 		"socks://h:1", "ftp://h", "http://me:secret@", "http://h:x",
 		"http://h:65536", "http://h:1/path", "socks5://localhost/tmp/secret",
 		"http://h:1?q", "http://h:1#f", "http://h h:1", "http://h\r\nX: y",
-		"http://me:secret@[::1:1", "http://:1", "http5://h", "socks5hh://h"};
+		"http://me:secret@[::1:1", "http://:1", "http5://h", "socks5hh://h",
+		"ENV", "env:1", "envy"};
 	static const char *const good[] = {"http://h", "HTTP://h:1/", "socks5://h:1080",
-		"socks5h://me:p%40ss@h:1080", "http://[::1]:3128", "http://1.2.3.4:1"};
+		"socks5h://me:p%40ss@h:1080", "http://[::1]:3128", "http://1.2.3.4:1",
+		"env"};
 	struct pm_failure f;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct pm_request r = {.url = "http://a/", .proxy = bad[i]};
@@ -260,4 +262,16 @@ Test(engine_check, proxies_are_urls_of_three_schemes, .timeout = 10)
 		struct pm_request r = {.url = "http://a/", .proxy = good[i]};
 		cr_assert_eq(check(&r, &f), 0, "'%s': %s", good[i], f.message);
 	}
+}
+
+Test(engine_check, a_key_needs_its_certificate, .timeout = 10)
+{
+	struct pm_failure f;
+	struct pm_request r = {.url = "https://a/", .key = "k.pem"};
+	cr_assert_eq(check(&r, &f), PM_EINVAL);
+	cr_assert(strstr(f.message, "certificate"), "%s", f.message);
+	r.cert = "c.pem";
+	cr_assert_eq(check(&r, &f), 0);
+	r.key = NULL;
+	cr_assert_eq(check(&r, &f), 0);
 }

@@ -28,6 +28,11 @@ Test(engine_faults, hostile_answers_have_one_class_each, .timeout = 60)
 		{"/huge-chunk", PM_EBADRESPONSE},
 		{"/negative", PM_EBADRESPONSE},
 		{"/nul-header", PM_EBADRESPONSE},
+		{"/two-lengths", PM_EBADRESPONSE},
+		{"/length-and-chunks", PM_EBADRESPONSE},
+		{"/chunks-and-length", PM_EBADRESPONSE},
+		{"/huge-length", PM_EBADRESPONSE},
+		{"/two-lengths-hop", PM_EBADRESPONSE},
 		{"/many-headers", PM_EHEADERSIZE},
 		{"/long-header", PM_EHEADERSIZE},
 		{"/many-100", PM_EHEADERSIZE},
@@ -42,6 +47,46 @@ Test(engine_faults, hostile_answers_have_one_class_each, .timeout = 60)
 			REQUEST(.max_body = 100000), cases[i].path, cases[i].error);
 		fetch_and_forget(NO_REQUEST, "/ok");
 	}
+}
+
+/* The connection ends with it: nobody knows where the next response would begin. */
+Test(engine_faults, a_length_in_doubt_is_said_and_ends_the_connection, .timeout = 60)
+{
+	struct outcome o;
+	open_engine(1);
+	for (int no_headers = 0; no_headers < 2; no_headers++) {
+		unsigned ended = server.ended;
+		fetch(&o, REQUEST(.no_headers = no_headers), "/two-lengths");
+		cr_assert_eq(o.result.failure.error, PM_EBADRESPONSE);
+		cr_assert_str_eq(o.result.failure.message,
+			"the response has several Content-Lengths that differ");
+		cr_assert_eq(o.result.response->status, 200);
+		forget(&o);
+		wait_for(&server.ended, ended + 1);
+	}
+}
+
+Test(engine_faults, a_length_that_nobody_needs_may_be_in_doubt, .timeout = 60)
+{
+	struct outcome o;
+	open_engine(1);
+	cr_assert_eq(fetch_ok(&o, NO_REQUEST, "/same-lengths")->body_len, 5);
+	forget(&o);
+	fetch_and_forget(NO_REQUEST, "/two-lengths-no-body");
+	cr_assert_eq(server.connections, 1);
+}
+
+Test(engine_faults, a_stall_ends_a_fetch, .timeout = 60)
+{
+	struct outcome o;
+	open_engine(1);
+	expect_error(REQUEST(.stall_timeout_ms = 700), "/hang-in-body", PM_ESTALLED);
+	expect_error(REQUEST(.stall_timeout_ms = 1), "/hang", PM_ESTALLED);
+	fetch(&o, REQUEST(.timeout_ms = 2500), "/hang-in-body");
+	cr_assert_eq(o.result.failure.error, PM_ETIMEDOUT, "a stall is remembered: %s",
+		o.result.failure.message);
+	forget(&o);
+	fetch_and_forget(REQUEST(.stall_timeout_ms = 700), "/later");
 }
 
 /* Above all no answer to the next request. */

@@ -64,6 +64,7 @@ Test(session, options_that_make_no_sense_are_refused, .timeout = 10)
 	expect_refused(OPTIONS(.user = "a", .password = "secret\n"), "control");
 	expect_refused(OPTIONS(.proxy = "ftp://me:secret@h"), "proxy");
 	expect_refused(OPTIONS(.proxy = "http://me:secret@h:x"), "proxy");
+	expect_refused(OPTIONS(.key = "k.pem"), "certificate");
 	expect_refused(
 		OPTIONS(.cookies = true, .headers = &cookie, .header_ct = 1), "Cookie");
 	cr_assert_eq(pm_session_new(NULL, OPTIONS(.user = "a")), PM_EINVAL);
@@ -71,14 +72,16 @@ Test(session, options_that_make_no_sense_are_refused, .timeout = 10)
 
 Test(session, nothing_of_the_callers_is_kept, .timeout = 10)
 {
-	char text[][16] = {"http://h/a//", "X-A", "v", "u", "p", "http://h:1", "ca"};
+	char text[][16] = {
+		"http://h/a//", "X-A", "v", "u", "p", "http://h:1", "ca", "ce", "ke"};
 	struct pm_header h = {text[1], text[2]};
 	pm_session *s = NULL;
 	cr_assert_eq(
 		pm_session_new(&s,
 			OPTIONS(.base_url = text[0], .headers = &h, .header_ct = 1,
 				.user = text[3], .password = text[4], .proxy = text[5],
-				.ca_file = text[6], .timeout_ms = 5, .cookies = true)),
+				.ca_file = text[6], .cert = text[7], .key = text[8],
+				.timeout_ms = 5, .cookies = true)),
 		0, "%s", pm_last_error());
 	memset(text, '#', sizeof(text));
 	h = (struct pm_header){NULL, NULL};
@@ -91,6 +94,8 @@ Test(session, nothing_of_the_callers_is_kept, .timeout = 10)
 	cr_assert_str_eq(o->password, "p");
 	cr_assert_str_eq(o->proxy, "http://h:1");
 	cr_assert_str_eq(o->ca_file, "ca");
+	cr_assert_str_eq(o->cert, "ce");
+	cr_assert_str_eq(o->key, "ke");
 	cr_assert_eq(o->timeout_ms, 5);
 	cr_assert_not_null(session_jar(s));
 	pm_session_free(s);
