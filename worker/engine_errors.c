@@ -67,7 +67,8 @@ static int class_of_receive(const char *message)
 		return PM_ECONNECT; /* a proxy that makes no tunnel */
 	}
 	if (says(message, "Recv failure") || says(message, "reset by peer") ||
-		says(message, "unexpected eof") || says(message, "SSL_ERROR_SYSCALL")) {
+		says(message, "unexpected eof") || says(message, "SSL_ERROR_SYSCALL") ||
+		says(message, "Connection died")) {
 		return PM_ERESET;
 	}
 	return says(message, "SSL_read") ? PM_ETLS : PM_EBADRESPONSE;

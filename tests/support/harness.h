@@ -179,6 +179,15 @@ void talk_close(struct talk *w);
 struct origin;
 
 struct origin *origin_start(void);
+
+/* The same with TLS ports beside the plain one, see tests/README.md. */
+struct origin *origin_start_tls(void);
+
+/* "https://127.0.0.1:PORT" of that port, and the path behind it; a file that the
+ * origin has made for its clients, "ca.pem". */
+const char *origin_tls_url(const struct origin *o, const char *name, const char *path);
+const char *origin_tls_file(const struct origin *o, const char *name);
+
 void origin_stop(struct origin *o);
 unsigned origin_port(const struct origin *o);
 

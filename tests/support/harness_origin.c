@@ -12,14 +12,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TLS_PORTS = 10 };
+
+struct tls_port {
+	char name[32];
+	unsigned number;
+};
+
 struct origin {
 	struct child child;
 	unsigned port;
+	const char *tls_dir; /* NULL: it has no TLS */
+	struct tls_port tls[TLS_PORTS];
 };
 
-struct origin *origin_start(void)
+static struct origin *start(const char *const argv[])
 {
-	const char *argv[] = {program("tests/support/origin"), NULL};
 	struct origin *o = calloc(1, sizeof(*o));
 	if (!o) {
 		harness_fail("no memory for an origin");
@@ -31,6 +39,45 @@ struct origin *origin_start(void)
 			line ? line : "", o->child.got[2].data);
 	}
 	return o;
+}
+
+struct origin *origin_start(void)
+{
+	return start((const char *const[]){program("tests/support/origin"), NULL});
+}
+
+struct origin *origin_start_tls(void)
+{
+	const char *dir = temp_dir();
+	struct origin *o = start((const char *const[]){
+		program("tests/support/origin"), "--tls", dir, NULL});
+	o->tls_dir = dir;
+	for (size_t i = 0; i < TLS_PORTS; i++) {
+		struct tls_port *p = &o->tls[i];
+		const char *line = child_read_line(&o->child, 1, HARNESS_DEADLINE_MS);
+		if (!line || sscanf(line, "tls %31s 127.0.0.1:%u", p->name,
+				     &p->number) != 2) {
+			harness_fail("the origin does not speak TLS; it said: %s%s",
+				line ? line : "", o->child.got[2].data);
+		}
+	}
+	return o;
+}
+
+const char *origin_tls_url(const struct origin *o, const char *name, const char *path)
+{
+	for (size_t i = 0; i < TLS_PORTS; i++) {
+		if (strcmp(o->tls[i].name, name) == 0) {
+			return keep_printf(
+				"https://127.0.0.1:%u%s", o->tls[i].number, path);
+		}
+	}
+	harness_fail("the origin has no TLS port %s", name);
+}
+
+const char *origin_tls_file(const struct origin *o, const char *name)
+{
+	return keep_printf("%s/%s", o->tls_dir, name);
 }
 
 void origin_stop(struct origin *o)

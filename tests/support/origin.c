@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * origin - a scripted HTTP/1.1 origin server on loopback, for tests.
+ * origin - a scripted HTTP origin server on loopback, for tests.
  *
  * Runs in: a process of its own, started by a test.  Prints one line,
  * "listening 127.0.0.1:PORT", and serves until its standard input ends, so
@@ -9,28 +9,26 @@
  */
 #include "tests/support/origin.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#define BACKLOG 4096
-#define ACCEPT_BATCH 64 /* connections taken in one turn of the loop */
-#define ACCEPT_PAUSE_MS 50
-
 static const char help[] =
-	"usage: origin [--port N] [--linger]\n"
+	"usage: origin [--port N] [--tls DIR] [--linger]\n"
 	"A scripted HTTP/1.1 server on 127.0.0.1, for tests.  Prints\n"
 	"\"listening 127.0.0.1:PORT\" and serves until standard input ends.\n"
 	"\n"
 	"  --port N    listen on port N; default: any free one\n"
+	"  --tls DIR   TLS as well: write certificates for clients into DIR, and say\n"
+	"              \"tls NAME 127.0.0.1:PORT\" for each of good, wrong-host,\n"
+	"              expired, self-signed, unknown-ca, client (wants a "
+	"certificate),\n"
+	"              h2, h2-refuse, h2-reset, h2-cut (HTTP/2, right and wrong)\n"
 	"  --linger    do not watch standard input; end by SIGTERM\n"
 	"  --help      this text\n"
 	"\n"
@@ -44,13 +42,14 @@ static const char help[] =
 
 struct options {
 	uint16_t port;
+	const char *tls_dir;
 	bool linger, help;
 };
 
 struct loop {
 	struct server server;
-	struct event listener, pause, lifeline, sigterm;
-	int listen_fd;
+	struct event lifeline, sigterm;
+	struct port *ports;
 };
 
 /* ----------------------------------------------------------------- options */
@@ -71,6 +70,7 @@ static bool options_parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{"port", required_argument, NULL, 'p'},
+		{"tls", required_argument, NULL, 't'},
 		{"linger", no_argument, NULL, 'l'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -83,85 +83,12 @@ static bool options_parse(struct options *o, int argc, char **argv)
 		if (opt == '?') {
 			return false;
 		}
+		o->tls_dir = opt == 't' ? optarg : o->tls_dir;
 		o->linger |= opt == 'l';
 		o->help |= opt == 'h';
 	}
 	if (optind < argc) {
 		fprintf(stderr, "origin: %s: no arguments are taken\n", argv[optind]);
-		return false;
-	}
-	return true;
-}
-
-/* ---------------------------------------------------------------- listener */
-
-/* Without descriptors accept() fails at once and for ever; a short pause keeps
- * the loop for those who are already in. */
-static void listener_pause(struct loop *l)
-{
-	static const struct timeval tv = {0, ACCEPT_PAUSE_MS * 1000};
-	fprintf(stderr, "origin: cannot accept: %s\n", strerror(errno));
-	event_del(&l->listener);
-	evtimer_add(&l->pause, &tv);
-}
-
-static void on_pause_over(evutil_socket_t fd, short what, void *ctx)
-{
-	struct loop *l = ctx;
-	(void)fd;
-	(void)what;
-	event_add(&l->listener, NULL);
-}
-
-static void on_incoming(evutil_socket_t listen_fd, short what, void *ctx)
-{
-	struct loop *l = ctx;
-	(void)what;
-	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0) {
-			if (!conn_open(&l->server, fd)) {
-				close(fd);
-			}
-		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-			return;
-		} else if (errno != ECONNABORTED && errno != EINTR) {
-			listener_pause(l);
-			return;
-		}
-	}
-}
-
-/* Bind and listen; -1 after a message. */
-static int listener_open(uint16_t port)
-{
-	int on = 1;
-	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(port)};
-	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
-		bind(fd, (struct sockaddr *)&addr, sizeof(addr)) ||
-		listen(fd, BACKLOG)) {
-		fprintf(stderr, "origin: cannot listen on 127.0.0.1:%u: %s\n",
-			(unsigned)port, strerror(errno));
-		if (fd >= 0) {
-			close(fd);
-		}
-		return -1;
-	}
-	return fd;
-}
-
-/* Said last, when everything else is in place: who reads it may go on. */
-static bool announce(int fd)
-{
-	struct sockaddr_in addr;
-	socklen_t len = sizeof(addr);
-	if (getsockname(fd, (struct sockaddr *)&addr, &len) ||
-		printf("listening 127.0.0.1:%u\n", (unsigned)ntohs(addr.sin_port)) <
-			0 ||
-		fflush(stdout)) {
-		fprintf(stderr, "origin: cannot say the port: %s\n", strerror(errno));
 		return false;
 	}
 	return true;
@@ -228,15 +155,11 @@ static bool server_init(struct server *s)
 static bool loop_watch(struct loop *l, bool linger)
 {
 	struct event_base *base = l->server.base;
-	event_assign(
-		&l->listener, base, l->listen_fd, EV_READ | EV_PERSIST, on_incoming, l);
-	evtimer_assign(&l->pause, base, on_pause_over, l);
 	evsignal_assign(&l->sigterm, base, SIGTERM, on_sigterm, l);
 	event_assign(
 		&l->lifeline, base, STDIN_FILENO, EV_READ | EV_PERSIST, on_lifeline, l);
-	if (event_add(&l->listener, NULL) || event_add(&l->sigterm, NULL)) {
-		fprintf(stderr, "origin: cannot watch the listener: %s\n",
-			strerror(errno));
+	if (event_add(&l->sigterm, NULL)) {
+		fprintf(stderr, "origin: cannot watch SIGTERM: %s\n", strerror(errno));
 		return false;
 	}
 	if (!linger && event_add(&l->lifeline, NULL)) {
@@ -254,14 +177,12 @@ static void loop_fini(struct loop *l)
 	struct server *s = &l->server;
 	conn_reap_all(s);
 	server_tallies_fini(s);
-	event_del(&l->listener);
-	event_del(&l->pause);
+	ports_close(l->ports);
 	event_del(&l->sigterm);
 	event_del(&l->lifeline);
 	event_del(&s->reaper);
 	event_base_free(s->base);
 	evbuffer_free(s->scratch);
-	close(l->listen_fd);
 }
 
 static void raise_file_limit(void)
@@ -281,9 +202,10 @@ static int serve(const struct options *o)
 	if (!server_init(&loop.server)) {
 		return 1;
 	}
-	loop.listen_fd = listener_open(o->port);
-	if (loop.listen_fd < 0 || !loop_watch(&loop, o->linger) ||
-		!announce(loop.listen_fd)) {
+	/* Said last, when everything else is in place: who reads it may go on. */
+	loop.ports = ports_open(&loop.server, o->port, o->tls_dir);
+	if (!loop.ports || !loop_watch(&loop, o->linger) ||
+		!ports_announce(loop.ports)) {
 		return 1;
 	}
 	int rc = event_base_dispatch(loop.server.base);

@@ -8,7 +8,8 @@
  * one thread.  It speaks to bufferevents and writes every byte itself, because
  * half of its paths exist to be wrong in an exact way.
  *
- *   origin.c          main, options, listener, lifeline
+ *   origin.c          main, options, lifeline
+ *   origin_listen.c   the ports
  *   origin_conn.c     a connection: reading, answering, ending; back-pressure
  *   origin_body.c     bodies that are computed, of any length
  *   origin_request.c  the request parser; knows bytes, not sockets
@@ -16,6 +17,7 @@
  *   origin_site.c     the paths that are like a site: pages with links, an API
  *   origin_faults.c   the paths that misbehave
  *   origin_tally.c    the paths that remember: counters, holds, releases
+ *   origin_tls.h      what is TLS and HTTP/2, with files of its own
  *   origin_text.c     slices, numbers, percent and JSON escapes
  *
  * A new behaviour is a function and a line in one of the route tables.
@@ -127,6 +129,8 @@ struct server {
 	struct event reaper;
 
 	uint64_t requests, connections;
+	uint64_t tls, tls_resumed; /* handshakes that came to an end */
+	bool h2_refused;           /* some stream */
 	unsigned open_now, open_max;
 	struct list held;
 	struct tally counters, once, unstable, released;
@@ -173,6 +177,10 @@ struct conn {
 	bool control;   /* this request is not counted at all */
 	bool counted;   /* in server.connections, or found to be control's */
 	bool eof, is_held;
+	struct ssl_st *ssl; /* of bev; NULL: plain */
+	bool handshaking;
+	int h2;         /* enum h2_manner */
+	size_t h2_skip; /* bytes before the next frame */
 	unsigned reset_checks;
 	struct request req;
 	struct body body;
@@ -183,6 +191,11 @@ struct conn {
 struct conn *conn_open(struct server *s, evutil_socket_t fd);
 void conn_reap(struct server *s); /* free those that are dead */
 void conn_reap_all(struct server *s);
+
+/* The ports: number 0 is any free one; NULL after a message. */
+struct port *ports_open(struct server *s, uint16_t number, const char *tls_dir);
+bool ports_announce(const struct port *first);
+void ports_close(struct port *first);
 
 /* For the paths.  An answer is either one conn_answer(), or conn_head(), own
  * header lines, conn_head_end() and then one of: bytes into conn_out() and

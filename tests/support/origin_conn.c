@@ -10,9 +10,10 @@
  * more is made, and no further pipelined request is taken up.  A connection is
  * never freed inside its own callback; it dies, and the reaper frees it.
  */
-#include "tests/support/origin.h"
+#include "tests/support/origin_tls.h"
 
 #include <errno.h>
+#include <event2/bufferevent_ssl.h>
 #include <limits.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -21,6 +22,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define OUT_MAX (256u << 10)
 #define OUT_LOW (64u << 10)
@@ -109,7 +111,7 @@ static void flush(struct conn *c, bool straight)
 		evbuffer_drain(scratch, evbuffer_get_length(scratch));
 		return;
 	}
-	if (straight && evbuffer_get_length(scratch) > 0 &&
+	if (straight && !c->ssl && evbuffer_get_length(scratch) > 0 &&
 		evbuffer_get_length(bufferevent_get_output(c->bev)) == 0) {
 		int n = evbuffer_write(scratch, bufferevent_getfd(c->bev));
 		if (n < 0 && errno != EAGAIN && errno != EINTR) {
@@ -264,6 +266,10 @@ static void refuse_request(struct conn *c)
 static bool step_reading(struct conn *c)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);
+	if (c->h2 != H2_NONE) {
+		h2_read(c);
+		return false;
+	}
 	switch (request_read(&c->req, in)) {
 	case REQUEST_CONTINUE:
 		evbuffer_add_printf(conn_out(c), "HTTP/1.1 100 Continue\r\n\r\n");
@@ -285,6 +291,9 @@ static bool step_reading(struct conn *c)
  * so FIN first, and then throw away what comes until the peer's FIN. */
 static void end_with_fin(struct conn *c)
 {
+	if (c->ssl) {
+		SSL_shutdown(c->ssl);
+	}
 	shutdown(bufferevent_getfd(c->bev), SHUT_WR);
 	if (c->eof) {
 		conn_die(c);
@@ -373,12 +382,70 @@ static void on_written(struct bufferevent *bev, void *ctx)
 	pump(ctx);
 }
 
+static void on_event(struct bufferevent *bev, short what, void *ctx);
+
+static void watch(struct conn *c, struct bufferevent *bev)
+{
+	c->bev = bev;
+	bufferevent_setcb(bev, on_readable, on_written, on_event, c);
+	bufferevent_setwatermark(bev, EV_READ, 0, IN_MAX);
+	bufferevent_setwatermark(bev, EV_WRITE, OUT_LOW, 0);
+	bufferevent_set_max_single_write(bev, OUT_MAX);
+	bufferevent_enable(bev, EV_READ | EV_WRITE);
+}
+
+static void handshake_done(struct conn *c)
+{
+	const unsigned char *protocol;
+	unsigned len;
+	c->handshaking = false;
+	c->server->tls++;
+	c->server->tls_resumed += SSL_session_reused(c->ssl) != 0;
+	SSL_get0_alpn_selected(c->ssl, &protocol, &len);
+	if (len != 2 || memcmp(protocol, "h2", 2) != 0) {
+		c->h2 = H2_NONE;
+	} else {
+		h2_begin(c);
+	}
+	pump(c);
+}
+
+/* Our alert is on its way, perhaps with the peer's request coming towards it: end
+ * as gently as any other connection, or a RST would overtake the alert. */
+static void handshake_failed(struct conn *c)
+{
+	int fd = dup(bufferevent_getfd(c->bev));
+	struct bufferevent *plain = fd < 0 ? NULL
+					   : bufferevent_socket_new(c->server->base, fd,
+						     BEV_OPT_CLOSE_ON_FREE);
+	if (!plain) {
+		if (fd >= 0) {
+			close(fd);
+		}
+		conn_die(c);
+		return;
+	}
+	bufferevent_free(c->bev);
+	c->ssl = NULL;
+	c->handshaking = false;
+	watch(c, plain);
+	end_with_fin(c);
+}
+
 /* A peer that is gone while it waits is not waited for: its request counts as
  * open no longer.  While bytes flow, a FIN may be no more than a half-close. */
 static void on_event(struct bufferevent *bev, short what, void *ctx)
 {
 	struct conn *c = ctx;
 	(void)bev;
+	if (what & BEV_EVENT_CONNECTED) {
+		handshake_done(c);
+		return;
+	}
+	if (c->handshaking && c->state != CONN_DEAD) {
+		handshake_failed(c);
+		return;
+	}
 	c->eof = true;
 	if (what & BEV_EVENT_ERROR || c->state == CONN_WAITING ||
 		c->state == CONN_DRAINING) {
@@ -403,9 +470,20 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	}
 }
 
-struct conn *conn_open(struct server *s, evutil_socket_t fd)
+static void conn_begin(
+	struct conn *c, struct server *s, evutil_socket_t fd, struct bufferevent *bev)
 {
 	int on = 1;
+	c->server = s;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	evtimer_assign(&c->timer, s->base, on_timer, c);
+	watch(c, bev);
+	list_push_back(&s->conns, &c->node);
+	s->connections++;
+}
+
+struct conn *conn_open(struct server *s, evutil_socket_t fd)
+{
 	struct conn *c = calloc(1, sizeof(*c));
 	struct bufferevent *bev =
 		c ? bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE) : NULL;
@@ -413,16 +491,28 @@ struct conn *conn_open(struct server *s, evutil_socket_t fd)
 		free(c);
 		return NULL;
 	}
-	c->server = s;
-	c->bev = bev;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	evtimer_assign(&c->timer, s->base, on_timer, c);
-	bufferevent_setcb(bev, on_readable, on_written, on_event, c);
-	bufferevent_setwatermark(bev, EV_READ, 0, IN_MAX);
-	bufferevent_setwatermark(bev, EV_WRITE, OUT_LOW, 0);
-	bufferevent_set_max_single_write(bev, OUT_MAX);
-	bufferevent_enable(bev, EV_READ | EV_WRITE);
-	list_push_back(&s->conns, &c->node);
-	s->connections++;
+	conn_begin(c, s, fd, bev);
+	return c;
+}
+
+struct conn *conn_open_tls(
+	struct server *s, evutil_socket_t fd, SSL_CTX *context, enum h2_manner manner)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+	SSL *ssl = c ? SSL_new(context) : NULL;
+	struct bufferevent *bev =
+		ssl ? bufferevent_openssl_socket_new(s->base, fd, ssl,
+			      BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE)
+		    : NULL;
+	if (!bev) {
+		SSL_free(ssl);
+		free(c);
+		return NULL;
+	}
+	bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+	c->ssl = ssl;
+	c->handshaking = true;
+	c->h2 = manner;
+	conn_begin(c, s, fd, bev);
 	return c;
 }

@@ -164,8 +164,10 @@ static bool answer_counts(struct conn *c, struct slice rest)
 	}
 	evbuffer_add_printf(json,
 		"{\"requests\":%llu,\"connections\":%llu,"
+		"\"tls\":%llu,\"tls_resumed\":%llu,"
 		"\"open_now\":%u,\"max_open\":%u,\"held\":%zu",
 		(unsigned long long)s->requests, (unsigned long long)s->connections,
+		(unsigned long long)s->tls, (unsigned long long)s->tls_resumed,
 		s->open_now, s->open_max, s->held.ct);
 	tally_dump(&s->counters, "counters", json);
 	tally_dump(&s->once, "paths", json);
@@ -183,7 +185,7 @@ static bool answer_reset_counts(struct conn *c, struct slice rest)
 	tally_clear(&s->counters);
 	tally_clear(&s->once);
 	tally_clear(&s->unstable);
-	s->requests = s->connections = 0;
+	s->requests = s->connections = s->tls = s->tls_resumed = 0;
 	s->open_max = s->open_now;
 	conn_answer(c, 200, "ok\n");
 	return true;

@@ -88,6 +88,7 @@ Test(engine_errors, words_decide_where_a_code_is_too_coarse, .timeout = 10)
 			PM_ERESET},
 		{35, "error:0A00010B:SSL routines::wrong version number", PM_ETLS},
 		{60, "SSL certificate problem: reset by peer", PM_ETLS},
+		{56, "Connection died, tried 5 times before giving up", PM_ERESET},
 		{56, "Recv failure: Connection reset by peer", PM_ERESET},
 		{56, "OpenSSL SSL_read: Connection reset by peer, errno 104",
 			PM_ERESET},

@@ -463,9 +463,10 @@ Test(origin, counts_names_paths_requests_and_connections, .timeout = 60)
 	expect("/once/x/1", 200, "ok\n");
 	expect("/once/x/2", 200, "ok\n");
 	json_t *want = json_pack(
-		"{s:i, s:i, s:i, s:i, s:i, s:{s:i, s:i}, s:{s:i, s:i}}", "requests", 6,
-		"connections", 6, "open_now", 0, "max_open", 1, "held", 0, "counters",
-		"a", 2, "b", 1, "paths", "/once/x/1", 2, "/once/x/2", 1);
+		"{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:{s:i, s:i}, s:{s:i, s:i}}",
+		"requests", 6, "connections", 6, "tls", 0, "tls_resumed", 0, "open_now",
+		0, "max_open", 1, "held", 0, "counters", "a", 2, "b", 1, "paths",
+		"/once/x/1", 2, "/once/x/2", 1);
 	json_t *counts = origin_counts(origin);
 	char *text = json_dumps(counts, 0);
 	cr_assert(json_equal(counts, want), "%s", text);
