@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -28,7 +29,7 @@ bool temp_file_named_only;
 
 static void next_name(char name[TEMP_NAME_ROOM])
 {
-	static unsigned long number;
+	static atomic_ulong number; /* threads publish files, too */
 	snprintf(name, TEMP_NAME_ROOM, NAME_START "%ld-%lu" NAME_END, (long)getpid(),
 		number++);
 }
