@@ -4,6 +4,7 @@
  * notes the request and answers as each test says.  Do not link libpoolmap.
  */
 #include <criterion/criterion.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,10 @@
 #include "common/cli/outcome.h"
 #include "common/cli/settings.h"
 #include "common/cli/fetch_task.h"
+#include "tests/support/warc_check.h"
+#include "tests/unit/scratch.h"
+#include "worker/cli/body_dir.h"
+#include "worker/cli/warc_file.h"
 
 /* ---------------------------------------------------------- the task API, faked */
 
@@ -21,13 +26,40 @@ struct pm_task {
 	struct pm_failure failure;
 	struct pm_response response; /* of a success */
 	const struct pm_response *last;
-	size_t result_max; /* 0: no limit */
+	size_t result_max;    /* 0: no limit */
+	const char *streamed; /* the body, for on_body, in two parts */
+	const char *head;     /* of the response, for on_exchange */
 
-	unsigned fetch_ct, return_ct;
+	unsigned fetch_ct, return_ct, thread_ct;
+	int fail_code;
 	struct pm_request request; /* strings of it: see the copies */
 	char url[64], method[16], headers[256], body[64];
 	struct buf result;
 };
+
+/* What the engine would give the readers of a request. */
+static int stream(pm_task *task, const struct pm_request *request)
+{
+	static const char sent[] = "GET / HTTP/1.1\r\n\r\n";
+	int err = 0;
+	if (task->head && request->on_exchange) {
+		struct pm_exchange x = {.url = request->url,
+			.remote_ip = "10.0.0.1",
+			.request = sent,
+			.request_len = sizeof sent - 1,
+			.response = task->head,
+			.response_len = strlen(task->head)};
+		err = request->on_exchange(request->on_exchange_ctx, &x);
+	}
+	if (!err && task->streamed && request->on_body) {
+		size_t len = strlen(task->streamed), half = len / 2;
+		err = request->on_body(request->on_body_ctx, task->streamed, half);
+		err = err ? err
+			  : request->on_body(request->on_body_ctx,
+				    task->streamed + half, len - half);
+	}
+	return err;
+}
 
 int pm_await_fetch(
 	pm_task *task, const struct pm_request *request, struct pm_response **response)
@@ -46,8 +78,9 @@ int pm_await_fetch(
 	if (request->body) {
 		memcpy(task->body, request->body, request->body_len);
 	}
-	if (task->fetch_error) {
-		return task->fetch_error;
+	int err = stream(task, request);
+	if (err || task->fetch_error) {
+		return err ? err : task->fetch_error;
 	}
 	*response = &task->response;
 	return 0;
@@ -61,6 +94,59 @@ int pm_return(pm_task *task, const void *bytes, size_t len)
 	}
 	buf_clear(&task->result);
 	return buf_put(&task->result, bytes, len);
+}
+
+int pm_fail(pm_task *task, int code, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(task->failure.message, sizeof task->failure.message, fmt, args);
+	va_end(args);
+	task->fail_code = code;
+	return PM_EFAILED;
+}
+
+int pm_await_thread(pm_task *task, pm_blocking_fn *fn, void *arg)
+{
+	task->thread_ct++;
+	fn(arg);
+	return 0;
+}
+
+/* One that is taken twice would wait for ever. */
+struct pm_semaphore {
+	bool taken;
+};
+
+pm_semaphore *pm_semaphore_new(unsigned permits)
+{
+	static struct pm_semaphore one;
+	cr_assert_eq(permits, 1);
+	return &one;
+}
+
+int pm_semaphore_acquire(pm_task *task, pm_semaphore *semaphore)
+{
+	(void)task;
+	cr_assert_not(semaphore->taken);
+	semaphore->taken = true;
+	return 0;
+}
+
+void pm_semaphore_release(pm_semaphore *semaphore)
+{
+	cr_assert(semaphore->taken);
+	semaphore->taken = false;
+}
+
+const char *pm_response_header(const struct pm_response *response, const char *name)
+{
+	for (size_t i = 0; i < response->header_ct; i++) {
+		if (strcmp(response->headers[i].name, name) == 0) {
+			return response->headers[i].value;
+		}
+	}
+	return NULL;
 }
 
 void pm_response_free(struct pm_response *response)
@@ -437,4 +523,314 @@ Test(fetch_task, fails_when_the_line_is_too_big_without_a_body, .timeout = 10)
 	task.result_max = 100;
 	cr_assert_eq(run_head(&task, &head, "http://x/"), PM_ETOOBIG);
 	cr_assert_eq(task.return_ct, 1, "there was no body to leave out");
+}
+
+/* --------------------------------------------------- what the job says, the rest */
+
+Test(fetch_task, asks_with_all_the_settings, .timeout = 10)
+{
+	settings.stall_timeout_ms = 20000;
+	settings.proxy = "env";
+	settings.cert = "/c.pem";
+	settings.key = "/k.pem";
+	settings.http2 = settings.compressed = settings.response_headers = true;
+	settings.data = "a=b";
+	settings.data_len = 3;
+	struct pm_task task = successful();
+	run(&task, "u");
+	const struct pm_request *r = &task.request;
+	cr_assert_eq(r->stall_timeout_ms, 20000);
+	cr_assert_str_eq(r->proxy, "env");
+	cr_assert_str_eq(r->cert, "/c.pem");
+	cr_assert_str_eq(r->key, "/k.pem");
+	cr_assert(r->http2 && r->compressed && !r->no_headers && !r->on_body);
+	cr_assert_str_eq(task.method, "POST");
+	cr_assert_eq(r->body_len, 3);
+	buf_fini(&task.result);
+}
+
+Test(fetch_task, a_job_has_its_own_limits, .timeout = 10)
+{
+	settings.no_follow = true;
+	settings.data = "default";
+	settings.data_len = 7;
+	struct pm_task task = successful();
+	run(&task, "{\"url\":\"u\",\"connect_timeout\":1.5,\"max_body\":10,"
+		   "\"follow\":true,\"retries\":7,\"body\":\"own\",\"user\":\"me\","
+		   "\"password\":\"pw\"}");
+	const struct pm_request *r = &task.request;
+	cr_assert_eq(r->connect_timeout_ms, 1500);
+	cr_assert_eq(r->max_body, 10);
+	cr_assert_not(r->no_follow);
+	cr_assert_eq(memcmp(task.body, "own", 3), 0);
+	cr_assert(r->user && r->password);
+	cr_assert_eq(outcome_of(&task).retries, 7);
+	buf_fini(&task.result);
+	settings.no_follow = false;
+	task = successful();
+	run(&task, "{\"url\":\"u\",\"max_body\":0,\"follow\":false}");
+	cr_assert(task.request.no_follow);
+	cr_assert_eq(task.request.max_body, PM_NO_BODY);
+	buf_fini(&task.result);
+}
+
+Test(fetch_task, a_jobs_credentials_replace_a_default_header, .timeout = 10)
+{
+	struct pm_header given[] = {{"authorization", "Basic x"}, {"X", "1"}};
+	settings.headers = given;
+	settings.header_ct = 2;
+	struct pm_task task = successful();
+	run(&task, "{\"url\":\"u\",\"bearer\":\"tok\"}");
+	cr_assert_str_eq(task.headers, "X: 1\nAuthorization: Bearer tok\n");
+	buf_fini(&task.result);
+	task = successful();
+	run(&task, "{\"url\":\"u\",\"user\":\"a\"}");
+	cr_assert_str_eq(task.headers, "X: 1\n");
+	buf_fini(&task.result);
+	task = successful();
+	run(&task, "{\"url\":\"u\",\"bearer\":\"tok\",\"headers\":"
+		   "{\"AUTHORIZATION\":\"own\"}}");
+	cr_assert_str_eq(task.headers, "X: 1\nAUTHORIZATION: own\n");
+	buf_fini(&task.result);
+}
+
+Test(fetch_task, tells_what_another_attempt_depends_on, .timeout = 10)
+{
+	static const struct {
+		const char *line;
+		bool idempotent;
+	} cases[] = {
+		{"u", true},
+		{"{\"url\":\"u\",\"method\":\"HEAD\"}", true},
+		{"{\"url\":\"u\",\"method\":\"PUT\"}", true},
+		{"{\"url\":\"u\",\"method\":\"DELETE\"}", true},
+		{"{\"url\":\"u\",\"method\":\"POST\"}", false},
+		{"{\"url\":\"u\",\"method\":\"get\"}", false},
+		{"{\"url\":\"u\",\"body\":\"\"}", false},
+		{"{\"url\":\"u\",\"method\":\"PATCH\"}", false},
+	};
+	settings.retries = 2;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct pm_task task = successful();
+		run(&task, cases[i].line);
+		cr_assert_eq(outcome_of(&task).idempotent, cases[i].idempotent, "%s",
+			cases[i].line);
+		cr_assert_eq(outcome_of(&task).retries, 2);
+		buf_fini(&task.result);
+	}
+}
+
+Test(fetch_task, tells_when_the_server_wants_to_be_asked_again, .timeout = 10)
+{
+	static const struct {
+		int status;
+		const char *value;
+		enum outcome_class class;
+		uint32_t ms;
+	} cases[] = {
+		{503, "7", OUTCOME_HTTP_STATUS, 7000},
+		{429, "60", OUTCOME_HTTP_STATUS, 60000},
+		{429, "61", OUTCOME_RATE_LIMITED, 60000},
+		{503, "99999999999999999999", OUTCOME_RATE_LIMITED, 60000},
+		{500, "3600", OUTCOME_HTTP_STATUS, 60000},
+		{429, "soon", OUTCOME_HTTP_STATUS, 0},
+		{200, "7", OUTCOME_OK, 0},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct pm_header header = {"retry-after", cases[i].value};
+		struct pm_task task = successful();
+		task.response.status = cases[i].status;
+		task.response.headers = &header;
+		task.response.header_ct = 1;
+		run(&task, "u");
+		cr_assert_eq(outcome_of(&task).class, cases[i].class, "case %zu", i);
+		cr_assert_eq(outcome_of(&task).retry_after_ms, cases[i].ms);
+		expect_no_part(&task, "\"headers\"");
+		buf_fini(&task.result);
+	}
+}
+
+Test(fetch_task, shows_headers_when_asked_to, .timeout = 10)
+{
+	struct pm_header headers[] = {{"a", "1"}, {"b", "x\"y"}, {"a", "2"}};
+	settings.response_headers = true;
+	struct pm_task task = successful();
+	task.response.headers = headers;
+	task.response.header_ct = 3;
+	run(&task, "u");
+	expect_part(&task,
+		",\"headers\":{\"a\":[\"1\",\"2\"],\"b\":[\"x\\\"y\"]},\"body\"");
+	buf_fini(&task.result);
+}
+
+/* -------------------------------------------------------------- bodies in files */
+
+static char body_path[72];
+
+/* Bodies go below a fresh directory. */
+static void bodies_to(enum body_mode mode)
+{
+	scratch_make();
+	snprintf(body_path, sizeof body_path, "%s/b", scratch);
+	settings.body = mode;
+	settings.body_path = body_path;
+}
+
+#define HI_SHA "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4"
+
+Test(fetch_task, puts_a_body_into_a_file, .timeout = 10)
+{
+	bodies_to(BODY_DIR);
+	struct pm_task task = successful();
+	task.streamed = "hi";
+	run(&task, "u");
+	char expected[400];
+	snprintf(expected, sizeof expected,
+		"\"worker\":5,\"body_file\":\"%s/8f/" HI_SHA
+		"\",\"body_sha256\":\"" HI_SHA "\"}\n",
+		body_path);
+	expect_part(&task, expected);
+	cr_assert_eq(task.thread_ct, 0);
+	buf_fini(&task.result);
+	task = successful();
+	task.response.status = 404;
+	settings.sync = SYNC_ALWAYS;
+	run(&task, "u");
+	expect_part(&task, "\"error\":\"http_status\"");
+	expect_part(&task, "/e3/e3b0c4");
+	cr_assert_eq(task.thread_ct, 1, "what waits for the disk is on a thread");
+	buf_fini(&task.result);
+	body_dir_close();
+}
+
+Test(fetch_task, keeps_no_file_of_a_broken_transfer, .timeout = 10)
+{
+	bodies_to(BODY_DIR);
+	struct pm_task task = failing(PM_ETRUNCATED, PM_DOMAIN_CURL, 18, "cut");
+	task.streamed = "hi";
+	run(&task, "u");
+	expect_part(&task, "\"error\":\"truncated\"");
+	expect_no_part(&task, "body_");
+	cr_assert_eq(rmdir(body_path), 0, "something is left");
+	buf_fini(&task.result);
+	body_dir_close();
+}
+
+Test(fetch_task, fails_with_a_code_of_its_own_when_it_cannot_write, .timeout = 10)
+{
+	struct job_head head = {0};
+	settings.body = BODY_DIR;
+	settings.body_path = "/proc/no/such";
+	struct pm_task task = successful();
+	cr_assert_eq(run_head(&task, &head, "u"), PM_EFAILED);
+	cr_assert_eq(task.fail_code, FETCH_FAIL_DISK);
+	cr_assert_str_eq(task.failure.message,
+		"cannot write bodies to /proc/no/such: No such file or directory");
+	cr_assert_eq(task.fetch_ct + task.return_ct, 0);
+	settings.body = BODY_WARC;
+	settings.body_path = "/proc/no/such/x";
+	cr_assert_eq(run_head(&task, &head, "u"), PM_EFAILED);
+	cr_assert_eq(task.fail_code, FETCH_FAIL_DISK);
+}
+
+/* A directory that went away while bodies come. */
+Test(fetch_task, fails_when_the_directory_is_gone, .timeout = 10)
+{
+	bodies_to(BODY_DIR);
+	struct job_head head = {0};
+	struct pm_task task = successful();
+	run(&task, "u");
+	char sub[128], file[256];
+	snprintf(sub, sizeof sub, "%s/e3", body_path);
+	snprintf(file, sizeof file,
+		"%s/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+		sub);
+	cr_assert_eq(unlink(file) | rmdir(sub) | rmdir(body_path), 0);
+	buf_fini(&task.result);
+	task = successful();
+	cr_assert_eq(run_head(&task, &head, "u"), PM_EFAILED);
+	cr_assert_eq(task.fail_code, FETCH_FAIL_DISK);
+	cr_assert_eq(task.return_ct, 0);
+	body_dir_close();
+}
+
+#define HEAD "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+
+/* The value of "body_file" in a line. */
+static const char *file_of(struct pm_task *task)
+{
+	static char path[256];
+	const char *at = strstr(line_of(task), "\"body_file\":\"");
+	cr_assert_not_null(at, "%s", line_of(task));
+	snprintf(path, sizeof path, "%.*s", (int)strcspn(at + 13, "\""), at + 13);
+	return path;
+}
+
+Test(fetch_task, puts_exchanges_into_a_warc_file, .timeout = 10)
+{
+	bodies_to(BODY_WARC);
+	settings.compressed = true;
+	struct pm_task task = successful();
+	task.streamed = "hi";
+	task.head = HEAD;
+	run(&task, "http://x/");
+	cr_assert_not(task.request.compressed);
+	cr_assert_str_eq(task.headers, "Accept-Encoding: gzip, deflate\n");
+	struct warc_list list;
+	const char *why = warc_load(&list, file_of(&task));
+	cr_assert_null(why, "%s", why);
+	cr_assert_eq(list.ct, 3);
+	cr_assert_str_eq(list.recs[1].block, HEAD "hi");
+	char expected[300];
+	snprintf(expected, sizeof expected,
+		"\"body_sha256\":\"" HI_SHA "\",\"body_offset\":%zu,"
+		"\"body_length\":%zu}\n",
+		(size_t)list.recs[1].offset, (size_t)list.recs[1].length);
+	expect_part(&task, expected);
+	warc_list_fini(&list);
+	buf_fini(&task.result);
+	warc_file_close();
+}
+
+Test(fetch_task, archives_what_came_of_a_broken_transfer, .timeout = 10)
+{
+	static const struct {
+		int error;
+		const char *truncated;
+	} cases[] = {{PM_ETIMEDOUT, "time"}, {PM_ESTALLED, "time"},
+		{PM_ETRUNCATED, "disconnect"}, {PM_ERESET, "disconnect"},
+		{PM_EBODYSIZE, "length"}, {PM_EBADRESPONSE, "unspecified"}};
+	bodies_to(BODY_WARC);
+	struct pm_response part = {.status = 200,
+		.url_effective = "http://x/",
+		.content_type = "",
+		.remote_ip = ""};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct pm_task task = failing(cases[i].error, PM_DOMAIN_CURL, 1, "x");
+		task.last = &part;
+		task.streamed = "h";
+		task.head = HEAD;
+		run(&task, "http://x/");
+		expect_no_part(&task, "body_sha256");
+		struct warc_list list;
+		const char *why = warc_load(&list, file_of(&task));
+		cr_assert_null(why, "%s", why);
+		const char *value =
+			warc_value(&list.recs[list.ct - 2], "WARC-Truncated");
+		cr_assert_str_eq(value, cases[i].truncated);
+		warc_list_fini(&list);
+		buf_fini(&task.result);
+	}
+	warc_file_close();
+}
+
+Test(fetch_task, archives_nothing_where_nothing_came, .timeout = 10)
+{
+	bodies_to(BODY_WARC);
+	struct pm_task task = failing(PM_EDNS, PM_DOMAIN_CURL, 6, "no such host");
+	run(&task, "http://x/");
+	expect_no_part(&task, "body_");
+	cr_assert_eq(rmdir(scratch), 0, "a file is there");
+	buf_fini(&task.result);
+	warc_file_close();
 }

@@ -10,111 +10,70 @@
 #include "common/cli/fetch_task.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <strings.h>
+#include <string.h>
+#include <time.h>
 
 #include "common/buf.h"
 #include "common/cli/job.h"
 #include "common/cli/line.h"
 #include "common/cli/outcome.h"
+#include "common/cli/retry_after.h"
 #include "common/cli/settings.h"
+#include "worker/cli/fetch_body.h"
+#include "worker/cli/fetch_request.h"
 
 /* A job on its way.  Lives on the task's stack. */
 struct fetch {
 	pm_task *task;
 	struct job job;
-	struct pm_header *headers;    /* defaults and the job's own */
+	struct fetch_request request;
+	struct fetch_body body;
 	struct pm_response *response; /* of a fetch that succeeded */
+	uint32_t retry_after_ms;
 	struct line_facts facts;
 	char text[64]; /* behind facts.errormsg */
 };
 
-/* ------------------------------------------------------------------- request */
-
-static bool job_has_header(const struct job *job, const char *name)
-{
-	for (size_t i = 0; i < job->header_ct; i++) {
-		if (strcasecmp(job->headers[i].name, name) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* The job's headers, and the defaults of which it has none of its own. */
-static int merge_headers(struct fetch *f, struct pm_request *request)
-{
-	const struct job *job = &f->job;
-	request->headers = job->headers;
-	request->header_ct = job->header_ct;
-	if (settings.header_ct == 0) {
-		return 0;
-	}
-	f->headers = calloc(settings.header_ct + job->header_ct, sizeof *f->headers);
-	if (!f->headers) {
-		return PM_ENOMEM;
-	}
-	size_t ct = 0;
-	for (size_t i = 0; i < settings.header_ct; i++) {
-		if (!job_has_header(job, settings.headers[i].name)) {
-			f->headers[ct++] = settings.headers[i];
-		}
-	}
-	for (size_t i = 0; i < job->header_ct; i++) {
-		f->headers[ct++] = job->headers[i];
-	}
-	request->headers = f->headers;
-	request->header_ct = ct;
-	return 0;
-}
-
-/* Said outright, so that the result line can name it. */
-static const char *method_of(const struct job *job)
-{
-	if (job->method) {
-		return job->method;
-	}
-	if (settings.method) {
-		return settings.method;
-	}
-	return job->has_body ? "POST" : "GET";
-}
-
-static int build_request(struct fetch *f, struct pm_request *request)
-{
-	const struct job *job = &f->job;
-	*request = (struct pm_request){
-		.url = job->url,
-		.method = method_of(job),
-		.body = job->body,
-		.body_len = job->body_len,
-		.timeout_ms = job->timeout_ms ? job->timeout_ms : settings.timeout_ms,
-		.connect_timeout_ms = settings.connect_timeout_ms,
-		.max_body = settings.max_body ? settings.max_body : PM_NO_BODY,
-		.max_redirects = settings.max_redirects ? settings.max_redirects
-							: PM_NO_REDIRECTS,
-		.no_follow = settings.no_follow,
-		.insecure = settings.insecure,
-		.no_headers = true,
-		.discard_body = settings.body == BODY_NONE,
-		.ca_file = settings.ca_file,
-	};
-	return merge_headers(f, request);
-}
-
 /* --------------------------------------------------------------------- facts */
+
+/* When the server wants to see us again.  True: later than we would wait. */
+static bool tell_retry_after(struct fetch *f)
+{
+	const char *value = pm_response_header(f->facts.response, "retry-after");
+	struct retry_after wait = {0};
+	if (value) {
+		(void)retry_after_parse(
+			&wait, (int64_t)time(NULL), value, strlen(value));
+	}
+	f->retry_after_ms = wait.ms;
+	return wait.too_long;
+}
+
+static void tell_refusal(struct fetch *f)
+{
+	int status = f->response->status;
+	bool too_long = tell_retry_after(f);
+	f->facts.errormsg = f->text;
+	if (too_long && (status == 429 || status == 503)) {
+		f->facts.class = OUTCOME_RATE_LIMITED;
+		snprintf(f->text, sizeof f->text,
+			"status %d, to be asked again after more than %d s", status,
+			RETRY_AFTER_MAX_MS / 1000);
+	} else {
+		f->facts.class = OUTCOME_HTTP_STATUS;
+		snprintf(f->text, sizeof f->text, "status %d is not in --accept",
+			status);
+	}
+}
 
 static void tell_response(struct fetch *f)
 {
 	f->facts.response = f->response;
 	if (status_set_has(&settings.accept, f->response->status)) {
 		f->facts.class = OUTCOME_OK;
-		return;
+	} else {
+		tell_refusal(f);
 	}
-	f->facts.class = OUTCOME_HTTP_STATUS;
-	snprintf(f->text, sizeof f->text, "status %d is not in --accept",
-		f->response->status);
-	f->facts.errormsg = f->text;
 }
 
 static void tell_failure(struct fetch *f, int error)
@@ -131,24 +90,25 @@ static void tell_failure(struct fetch *f, int error)
 /* Returns 0 when there is something to tell, whatever it is. */
 static int run(struct fetch *f)
 {
-	struct pm_request request;
-	int err = build_request(f, &request);
+	struct pm_request *request = &f->request.pm;
+	int err = fetch_request_build(&f->request, &f->job);
+	err = err ? err : fetch_body_begin(&f->body, f->task, request);
 	if (err) {
 		return err;
 	}
-	err = pm_await_fetch(f->task, &request, &f->response);
-	if (err == PM_ECANCELLED) {
-		return err;
+	int fetch_error = pm_await_fetch(f->task, request, &f->response);
+	if (fetch_error == PM_ECANCELLED) {
+		return fetch_error;
 	}
-	if (err) {
-		tell_failure(f, err);
+	if (fetch_error) {
+		tell_failure(f, fetch_error);
 	} else {
 		tell_response(f);
 	}
 	if (f->facts.class != OUTCOME_BAD_JOB) {
-		f->facts.method = request.method;
+		f->facts.method = request->method;
 	}
-	return 0;
+	return fetch_body_end(&f->body, f->task, request, fetch_error, &f->facts);
 }
 
 /* -------------------------------------------------------------------- result */
@@ -156,7 +116,10 @@ static int run(struct fetch *f)
 /* Give outcome and line to the master. */
 static int answer(struct fetch *f)
 {
-	struct outcome outcome = {.class = f->facts.class};
+	struct outcome outcome = {.class = f->facts.class,
+		.retry_after_ms = f->retry_after_ms,
+		.retries = fetch_request_retries(&f->job),
+		.idempotent = fetch_request_idempotent(&f->job)};
 	const struct pm_response *r = f->facts.response;
 	if (r) {
 		outcome.http_code = r->status > 0 ? (uint32_t)r->status : 0;
@@ -203,6 +166,7 @@ int fetch_task(pm_task *task, const void *arg, size_t len)
 		.facts.time_queue_us = pm_task_queued_us(task),
 		.facts.attempts = pm_task_attempt(task),
 		.facts.worker = (int)pm_task_worker(task),
+		.facts.headers = settings.response_headers,
 		.facts.body = settings.body,
 	};
 	int err = job_read(&f.job, &f.facts.index, arg, len);
@@ -218,7 +182,8 @@ int fetch_task(pm_task *task, const void *arg, size_t len)
 	if (f.response) {
 		pm_response_free(f.response);
 	}
-	free(f.headers);
+	fetch_body_fini(&f.body);
+	fetch_request_fini(&f.request);
 	job_fini(&f.job);
 	return err;
 }
