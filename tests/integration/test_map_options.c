@@ -32,15 +32,15 @@ Test(map_options, stops_on_the_first_error, .timeout = LIMIT)
 	pm_pool *pool = rig_pool(2, 8);
 	struct errands e = errands_new(200, DO_NAP, 60000);
 	struct pm_map_options o = {.stop_on = PM_STOP_FIRST_ERROR};
-	e.list[0].value = e.list[1].value = 0;
-	e.list[5].what = DO_FAIL;
+	e.list[0].value = 0;
+	e.list[2].what = DO_FAIL; /* among those that one worker runs at once */
 	uint64_t began = clock_now_ms();
 	map_with(pool, &e, &o);
 	cr_assert_lt(clock_now_ms() - began, 20000);
-	check_error(e.results[5].error, PM_EFAILED, "the one that failed");
+	check_error(e.results[2].error, PM_EFAILED, "the one that failed");
 	cr_assert_eq(count_error(&e, PM_EFAILED), 1);
 	cr_assert_eq(count_error(&e, PM_ECANCELLED) + count_error(&e, 0), 199);
-	cr_assert_geq(count_error(&e, PM_ECANCELLED), 197);
+	cr_assert_geq(count_error(&e, PM_ECANCELLED), 198);
 	cr_assert_eq(atomic_load(&board->inside), 0, "tasks go on");
 	errands_free(&e);
 	rig_check_works(pool);
@@ -53,9 +53,9 @@ Test(map_options, stops_on_the_first_success, .timeout = LIMIT)
 	struct errands e = errands_new(100, DO_NAP, 60000);
 	struct pm_map_options o = {.stop_on = PM_STOP_FIRST_SUCCESS};
 	e.list[0].what = e.list[3].what = DO_FAIL;
-	e.list[6].value = 1;
+	e.list[1].value = 30;
 	map_with(pool, &e, &o);
-	cr_assert_eq(report_of(&e.results[6]).number, 6);
+	cr_assert_eq(report_of(&e.results[1]).number, 1);
 	check_error(e.results[0].error, PM_EFAILED, "it lost");
 	cr_assert_eq(count_error(&e, 0), 1);
 	cr_assert_eq(count_error(&e, PM_EFAILED), 2);
@@ -130,13 +130,13 @@ Test(map_options, time_limit_of_the_whole_map, .timeout = LIMIT)
 {
 	pm_pool *pool = rig_pool(2, 8);
 	struct errands e = errands_new(MANY, DO_NAP, 60000);
-	struct pm_map_options o = {.timeout_ms = 400};
+	struct pm_map_options o = {.timeout_ms = 1500};
 	for (size_t i = 0; i < 50; i++) {
-		e.list[i].value = 0;
+		e.list[i].value = 20; /* too slow for a large prefetch */
 	}
 	uint64_t began = clock_now_ms();
 	map_with(pool, &e, &o);
-	cr_assert_geq(clock_now_ms() - began, 390);
+	cr_assert_geq(clock_now_ms() - began, 1490);
 	cr_assert_lt(clock_now_ms() - began, 20000);
 	cr_assert_eq(count_error(&e, 0), 50);
 	cr_assert_eq(count_error(&e, PM_ETIMEDOUT), MANY - 50);
