@@ -96,6 +96,33 @@ Test(schedule, least_loaded_gives_each_its_part, .timeout = LIMIT)
 	pm_pool_close(&pool);
 }
 
+/* What a fast worker was given in advance must not wait there behind a slow job while
+ * another worker has nothing to do. */
+Test(schedule, no_job_waits_behind_a_slow_one, .timeout = LIMIT)
+{
+	struct pm_pool_options o = rig_options(2, 2);
+	pm_pool *pool = rig_full_pool(&o);
+	struct errands warm = errands_new(4000, DO_ECHO, 0);
+	pm_future *slow, *quick[7];
+	map(pool, &warm);
+	slow = submit(pool, DO_WAIT, 5000, 0);
+	for (uint32_t i = 0; i < 7; i++) {
+		quick[i] = submit(pool, DO_ECHO, 5001 + i, 0);
+	}
+	int err = pm_wait(quick, 7, PM_ALL, 5000, NULL);
+	gate_open();
+	cr_assert_eq(pm_wait(&slow, 1, PM_ALL, 20000, NULL), 0);
+	cr_assert_eq(pm_wait(quick, 7, PM_ALL, 20000, NULL), 0);
+	for (int i = 0; i < 7; i++) {
+		pm_future_free(&quick[i]);
+	}
+	pm_future_free(&slow);
+	errands_free(&warm);
+	pm_pool_close(&pool);
+	cr_assert_eq(
+		err, 0, "quick jobs waited for a slow one: %s", pm_error_name(err));
+}
+
 /* ------------------------------------------------------------ a scheduler's own */
 
 struct own {
