@@ -220,11 +220,13 @@ int proto_emit_put(struct buf *out, const struct proto_emit *emit)
 	put32(head + 16, emit->timeout_ms);
 	put32(head + 20, emit->once ? 1 : 0);
 	put32(head + 24, (uint32_t)emit->arg_len);
-	if (emit->arg_len > UINT32_MAX / 2 ||
-		buf_reserve(out, sizeof head + emit->arg_len)) {
+	head[28] = (uint8_t)emit->lane_len;
+	if (emit->arg_len > UINT32_MAX / 2 || emit->lane_len > PROTO_LANE_MAX ||
+		buf_reserve(out, sizeof head + emit->lane_len + emit->arg_len)) {
 		return PM_ENOMEM;
 	}
 	(void)buf_put(out, head, sizeof head); /* reserved above */
+	(void)buf_put(out, emit->lane, emit->lane_len);
 	(void)buf_put(out, emit->arg, emit->arg_len);
 	return 0;
 }
@@ -236,17 +238,20 @@ int proto_emit_get(
 		return PM_EINVAL;
 	}
 	const uint8_t *p = emits + *at;
-	uint32_t arg_len = get32(p + 24);
-	if (arg_len > len - *at - PROTO_EMIT_HEAD_BYTES || get32(p + 20) > 1) {
+	size_t rest = len - *at - PROTO_EMIT_HEAD_BYTES;
+	size_t arg_len = get32(p + 24), lane_len = p[28];
+	if (lane_len > rest || arg_len > rest - lane_len || get32(p + 20) > 1) {
 		return PM_EINVAL;
 	}
 	emit->task = get64(p);
 	emit->tag = get64(p + 8);
 	emit->timeout_ms = get32(p + 16);
 	emit->once = get32(p + 20) == 1;
-	emit->arg = p + PROTO_EMIT_HEAD_BYTES;
+	emit->lane = (const char *)p + PROTO_EMIT_HEAD_BYTES;
+	emit->lane_len = lane_len;
+	emit->arg = p + PROTO_EMIT_HEAD_BYTES + lane_len;
 	emit->arg_len = arg_len;
-	*at += PROTO_EMIT_HEAD_BYTES + arg_len;
+	*at += PROTO_EMIT_HEAD_BYTES + lane_len + arg_len;
 	return 0;
 }
 

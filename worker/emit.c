@@ -27,8 +27,14 @@ int pm_emit(pm_task *task, pm_task_fn *fn, const struct pm_job *job)
 		return task_set_failure(task, PM_EINVAL, PM_DOMAIN_NONE, 0,
 			"an added job needs a function, and an argument of its length");
 	}
+	size_t lane_len = job->lane ? job->lane_len : 0;
+	if (lane_len > PM_LANE_MAX) {
+		return task_set_failure(task, PM_EINVAL, PM_DOMAIN_NONE, 0,
+			"the name of an added job's lane is too long");
+	}
 	size_t room = worker_max_bytes() - emits->len;
-	if (room < PROTO_EMIT_HEAD_BYTES || job->len > room - PROTO_EMIT_HEAD_BYTES) {
+	size_t head_len = PROTO_EMIT_HEAD_BYTES + lane_len;
+	if (room < head_len || job->len > room - head_len) {
 		return fail_too_big(task, job->len);
 	}
 	struct proto_emit emit = {.task = (uint64_t)(uintptr_t)fn,
@@ -36,7 +42,9 @@ int pm_emit(pm_task *task, pm_task_fn *fn, const struct pm_job *job)
 		.timeout_ms = job->timeout_ms,
 		.once = job->once,
 		.arg = job->arg,
-		.arg_len = job->len};
+		.arg_len = job->len,
+		.lane = job->lane,
+		.lane_len = lane_len};
 	int err = proto_emit_put(emits, &emit);
 	return err ? task_fail(task, err) : 0;
 }

@@ -92,7 +92,9 @@ static int add_all_there_is(pm_task *task, const void *arg, size_t len)
 		.len = len,
 		.once = true,
 		.timeout_ms = UINT32_MAX,
-		.tag = UINT64_MAX};
+		.tag = UINT64_MAX,
+		.lane = "lane and what is not of it",
+		.lane_len = 4};
 	return pm_emit(task, do_nothing, &job);
 }
 
@@ -106,6 +108,36 @@ Test(emit, keeps_all_of_a_job, .timeout = 30)
 	cr_assert_eq(emit.timeout_ms, UINT32_MAX);
 	cr_assert(emit.once);
 	cr_assert_eq(emit.arg_len, 12);
+	cr_assert_arr_eq(emit.arg, "the argument", 12);
+	cr_assert_eq(emit.lane_len, 4);
+	cr_assert_arr_eq(emit.lane, "lane", 4);
+}
+
+static int add_long_lanes(pm_task *task, const void *arg, size_t len)
+{
+	static const char name[PM_LANE_MAX + 1];
+	struct pm_job job = {.lane = name, .lane_len = sizeof name};
+	(void)arg;
+	(void)len;
+	EXPECT(task, pm_emit(task, do_nothing, &job) == PM_EINVAL);
+	EXPECT(task, strstr(pm_task_failure(task)->message, "lane"));
+	job.lane_len--;
+	EXPECT(task, pm_emit(task, do_nothing, &job) == 0);
+	job = (struct pm_job){.lane = NULL, .lane_len = 7};
+	return pm_emit(task, do_nothing, &job);
+}
+
+Test(emit, refuses_a_lane_whose_name_is_too_long, .timeout = 30)
+{
+	struct proto_emit emit;
+	size_t at = 0;
+	const struct ended *e = rig_run(add_long_lanes, "");
+	rig_expect(e, 0, "");
+	cr_assert_eq(proto_emit_get(&emit, e->emits, e->emits_len, &at), 0);
+	cr_assert_eq(emit.lane_len, PM_LANE_MAX);
+	cr_assert_eq(proto_emit_get(&emit, e->emits, e->emits_len, &at), 0);
+	cr_assert_eq(emit.lane_len, 0, "no lane has no length");
+	cr_assert_eq(at, e->emits_len);
 }
 
 static int add_nonsense(pm_task *task, const void *arg, size_t len)
@@ -139,6 +171,10 @@ static int add_too_much(pm_task *task, const void *arg, size_t len)
 	job.len = SIZE_MAX;
 	EXPECT(task, pm_emit(task, do_nothing, &job) == PM_ETOOBIG);
 	job.len = RIG_MAX_BYTES - 2 * PROTO_EMIT_HEAD_BYTES;
+	job.lane = "x";
+	job.lane_len = 1;
+	EXPECT(task, pm_emit(task, do_nothing, &job) == PM_ETOOBIG);
+	job.lane = NULL;
 	EXPECT(task, pm_emit(task, do_nothing, &job) == 0);
 	EXPECT(task, add(task, "", 0) == PM_ETOOBIG);
 	return 0;

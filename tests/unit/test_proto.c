@@ -183,14 +183,17 @@ Test(proto, writes_an_emitted_job_as_it_is_documented, .timeout = 10)
 		8, 7, 6, 5, 4, 3, 2, 1,                         /* task */
 		0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, /* tag */
 		0x24, 0x23, 0x22, 0x21, 1, 0, 0, 0, /* timeout, flags: once */
-		3, 0, 0, 0, 'a', 'r', 'g',          /* length, bytes */
+		3, 0, 0, 0, 4, /* lengths of the argument and of the lane's name */
+		'l', 'a', 'n', 'e', 'a', 'r', 'g', /* lane, bytes */
 	};
 	struct proto_emit emit = {.task = 0x0102030405060708u,
 		.tag = 0x1112131415161718u,
 		.timeout_ms = 0x21222324,
 		.once = true,
 		.arg = (const uint8_t *)"arg",
-		.arg_len = 3};
+		.arg_len = 3,
+		.lane = "lane",
+		.lane_len = 4};
 	cr_assert_eq(proto_emit_put(&frame, &emit), 0);
 	cr_assert_eq(frame.len, sizeof want);
 	cr_assert_arr_eq(frame.data, want, sizeof want);
@@ -655,6 +658,9 @@ Test(proto, has_no_memory_for_lengths_that_overflow, .timeout = 10)
 	emit.arg_len = (size_t)UINT32_MAX + 1; /* 0 in 32 bits */
 	cr_assert_eq(proto_emit_put(&frame, &emit), PM_ENOMEM);
 	cr_assert_eq(frame.len, 0);
+	emit = (struct proto_emit){.lane = "", .lane_len = 256}; /* 0 in 8 bits */
+	cr_assert_eq(proto_emit_put(&frame, &emit), PM_ENOMEM);
+	cr_assert_eq(frame.len, 0);
 }
 
 /* ------------------------------------------------------------ emitted jobs */
@@ -669,10 +675,12 @@ static struct proto_emit nth_emit(size_t i)
 		.timeout_ms = UINT32_MAX - (uint32_t)i,
 		.once = i % 2,
 		.arg = bytes,
-		.arg_len = i};
+		.arg_len = i,
+		.lane = (const char *)bytes + 1,
+		.lane_len = i % 3};
 }
 
-/* Emit i has i bytes of argument. */
+/* Emit i has i bytes of argument, and up to two of a lane. */
 static void build_emits(void)
 {
 	for (size_t i = 0; i < EMIT_CT; i++) {
@@ -696,6 +704,8 @@ Test(proto, reads_the_emitted_jobs_it_wrote, .timeout = 10)
 		cr_assert_eq(got.once, want.once);
 		cr_assert_eq(got.arg_len, i);
 		cr_assert(memcmp(got.arg, want.arg, i) == 0);
+		cr_assert_eq(got.lane_len, want.lane_len);
+		cr_assert(memcmp(got.lane, want.lane, want.lane_len) == 0);
 	}
 	cr_assert_eq(at, frame.len);
 	cr_assert_eq(proto_emit_get(&got, copy, frame.len, &at), PM_EINVAL,
@@ -720,7 +730,8 @@ static void expect_no_emit(size_t len, size_t from, const char *what, size_t whi
 Test(proto, refuses_every_emitted_job_that_is_cut, .timeout = 10)
 {
 	build_emits();
-	size_t start = frame.len - PROTO_EMIT_HEAD_BYTES - (EMIT_CT - 1);
+	size_t lane_len = nth_emit(EMIT_CT - 1).lane_len;
+	size_t start = frame.len - PROTO_EMIT_HEAD_BYTES - lane_len - (EMIT_CT - 1);
 	for (size_t len = start; len < frame.len; len++) {
 		expect_no_emit(len, start, "cut to", len);
 	}
@@ -747,6 +758,11 @@ Test(proto, refuses_emitted_jobs_that_make_no_sense, .timeout = 10)
 	for (size_t i = 0; i < LENGTH(flags); i++) {
 		put32(head + 20, flags[i]);
 		expect_no_emit(frame.len, 0, "flags", flags[i]);
+	}
+	put32(head + 20, 0);
+	for (unsigned len = 1; len < 256; len++) {
+		head[28] = (uint8_t)len;
+		expect_no_emit(frame.len, 0, "lane", len);
 	}
 }
 
@@ -915,6 +931,7 @@ static unsigned read_emits(const uint8_t *emits, size_t len)
 	for (size_t at = 0; proto_emit_get(&emit, emits, len, &at) == 0; ct++) {
 		cr_assert(at <= len);
 		cr_assert(emit.arg + emit.arg_len == emits + at);
+		touch((const uint8_t *)emit.lane, emit.lane_len);
 		touch(emit.arg, emit.arg_len);
 	}
 	return ct;
