@@ -76,6 +76,15 @@ static void carry_out(struct slot *s, struct job *job, enum verdict verdict, int
 	}
 }
 
+/* What was not even sent to the only worker that there will ever be. */
+static void fail_queued(const struct slot *s, int status)
+{
+	struct list_node *n;
+	while ((n = list_first(&s->pool->ledger.queue))) {
+		fail(s, list_entry(n, struct job, link), status);
+	}
+}
+
 /* From the last to the first, so that those that are queued again, each at the
  * front, keep their order. */
 void loss_settle(struct slot *s, int status)
@@ -101,5 +110,8 @@ void loss_settle(struct slot *s, int status)
 			.alone = alone,
 		};
 		carry_out(s, job, verdict_on_loss(job, &e), status);
+	}
+	if (s->pool->single && s->was_ready) {
+		fail_queued(s, status);
 	}
 }

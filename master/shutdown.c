@@ -52,7 +52,9 @@ bool shutdown_needs_workers(const struct pm_pool *pool)
 {
 	bool over = pool->broken || pool->phase >= POOL_ENDING ||
 		    (pool->phase == POOL_STOPPING && no_jobs(pool));
-	return !over && !(pool->single && pool->slots[0].has_ended);
+	/* A process has one life, which begins when it is ready. */
+	const struct slot *s = &pool->slots[0];
+	return !over && !(pool->single && s->has_ended && s->was_ready);
 }
 
 /* -------------------------------------------------------------------- jobs */
