@@ -6,6 +6,8 @@
  */
 #include "tests/support/host_rig.h"
 
+#include <sys/resource.h>
+
 enum { LIMIT = 60, BIG = 3 << 20 }; /* seconds for each test; more than any buffer */
 
 /* When the worker dies. */
@@ -413,4 +415,53 @@ Test(worker_faults, without_a_forkserver_all_that_waits_fails, .timeout = LIMIT)
 	pm_iter_close(&it);
 	free(p.fates);
 	pm_pool_close(&pool);
+}
+
+/* ------------------------------------------------------------------- processes */
+
+/* Files enough for the forkserver, and not for what it forks. */
+Test(worker_faults, a_process_that_cannot_start_says_so, .timeout = LIMIT)
+{
+	pid_t forkserver = forkserver_of(getpid());
+	struct rlimit few, before;
+	pm_process *p = NULL;
+	setenv("TMPDIR", temp_dir(), 1);
+	unsetenv("XDG_RUNTIME_DIR");
+	few.rlim_cur = few.rlim_max =
+		entries_of(keep_printf("/proc/%d/fd", (int)forkserver)) + 3;
+	cr_assert_eq(prlimit(forkserver, RLIMIT_NOFILE, &few, &before), 0);
+	int err = pm_process_start(&p, task_echo, "x", 1, "unborn");
+	check_error(err, PM_EWORKERS, "it cannot start");
+	cr_assert_null(p);
+	cr_assert(*pm_last_error());
+	rig_check_nothing_left(getenv("TMPDIR"));
+}
+
+/* The forkserver has seen its end, and reported it. */
+static bool is_reaped(void *pid)
+{
+	return is_gone(*(pid_t *)pid);
+}
+
+/* Before its job was sent: nothing has run the loop since the start. */
+Test(worker_faults, a_process_that_dies_before_its_task_has_a_result, .timeout = LIMIT)
+{
+	for (int i = 0; i < 10; i++) {
+		pm_process *p = NULL;
+		int code = 0;
+		cr_assert_eq(pm_process_start(&p, task_echo, "x", 1, "short"), 0);
+		pid_t pid = (pid_t)pm_process_pid(p);
+		cr_assert_eq(kill(pid, SIGKILL), 0);
+		cr_assert(wait_until_gone(pid, 10000));
+		cr_assert(wait_for(is_reaped, &pid, 10000));
+		cr_assert_eq(pm_process_join(p, 20000), 0);
+		cr_assert_eq(pm_process_exit_code(p, &code), 0);
+		cr_assert_eq(code, -SIGKILL);
+		const struct pm_result *r = pm_process_result(p);
+		check_error(r->error, PM_EWORKERLOST, "its task");
+		cr_assert_eq(r->domain, PM_DOMAIN_SIGNAL);
+		cr_assert_eq(r->code, SIGKILL);
+		cr_assert(r->message && *r->message);
+		cr_assert_eq(pm_process_close(&p), 0);
+	}
 }
