@@ -593,11 +593,18 @@ int job_read(struct job *job, uint64_t *index, const void *arg, size_t len)
 	}
 	memcpy(&head, arg, sizeof head);
 	*index = head.index;
-	if (head.too_long) {
-		refuse(job, "line is longer than 1 MiB");
-		return 0;
+	const char *line = (const char *)arg + sizeof head;
+	len -= sizeof head;
+	if (!head.bad) {
+		return job_parse(job, line, len);
 	}
-	return job_parse(job, (const char *)arg + sizeof head, len - sizeof head);
+	if (len) {
+		size_t most = sizeof job->error_text - 1;
+		refuse(job, "%.*s", (int)(len < most ? len : most), line);
+	} else {
+		refuse(job, "line is longer than 1 MiB");
+	}
+	return 0;
 }
 
 void job_fini(struct job *job)

@@ -20,9 +20,9 @@
 enum { JOB_LINE_MAX = 1 << 20 };
 
 struct job_head {
-	uint64_t index;    /* 0, 1, 2 ... in the whole list */
-	uint32_t too_long; /* 1: the line was over JOB_LINE_MAX, its bytes are not here
-			    */
+	uint64_t index; /* 0, 1, 2 ... in the whole list */
+	uint32_t bad;   /* 1: it is no job; in place of the line stands why, or
+			   nothing: it was over JOB_LINE_MAX */
 	uint32_t unused;
 };
 

@@ -149,7 +149,7 @@ static void ready_cb(evutil_socket_t fd, short what, void *ctx)
 static int make_job(struct run *run, const char *line, size_t len, bool too_long,
 	struct pm_job *job)
 {
-	struct job_head head = {.index = input_index(run->input), .too_long = too_long};
+	struct job_head head = {.index = input_index(run->input), .bad = too_long};
 	buf_clear(&run->arg);
 	if (buf_put(&run->arg, &head, sizeof head) || buf_put(&run->arg, line, len)) {
 		return PM_ENOMEM;
@@ -385,11 +385,21 @@ static int open_pool(struct run *run)
 						      : EXIT_WORKERS;
 }
 
+static int open_input(struct run *run)
+{
+	int code = input_open(&run->input, settings.inputs, settings.input_ct);
+	if (!code && (settings.csv || settings.tsv)) {
+		code = input_as_table(run->input, settings.csv ? ',' : '\t',
+			settings.csv, settings.url_column);
+	}
+	return code;
+}
+
 /* In this order: what can be wrong with the command is found before anything
  * is created, and an existing output is touched last. */
 static int open_all(struct run *run)
 {
-	int code = input_open(&run->input, settings.inputs, settings.input_ct);
+	int code = open_input(run);
 	if (code) {
 		return code;
 	}

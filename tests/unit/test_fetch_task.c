@@ -467,7 +467,7 @@ Test(fetch_task, does_not_fetch_a_bad_job, .timeout = 10)
 Test(fetch_task, makes_a_bad_job_of_a_line_that_was_too_long, .timeout = 10)
 {
 	struct pm_task task = successful();
-	struct job_head head = {.index = 1, .too_long = 1};
+	struct job_head head = {.index = 1, .bad = 1};
 	cr_assert_eq(run_head(&task, &head, ""), 0);
 	cr_assert_eq(task.fetch_ct, 0);
 	expect_part(&task, "{\"index\":1,\"ok\":false,\"error\":\"bad_job\","

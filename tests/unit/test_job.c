@@ -556,13 +556,32 @@ Test(job, reads_an_argument, .timeout = 10)
 
 Test(job, makes_a_bad_job_of_a_line_that_was_too_long, .timeout = 10)
 {
-	struct job_head head = {.index = 3, .too_long = 1};
+	struct job_head head = {.index = 3, .bad = 1};
 	struct job job;
 	uint64_t index = 0;
 	cr_assert_eq(job_read(&job, &index, &head, sizeof head), 0);
 	cr_assert_eq(index, 3);
 	cr_assert_str_eq(job.error, "line is longer than 1 MiB");
 	cr_assert_null(job.url);
+	job_fini(&job);
+}
+
+Test(job, takes_over_why_a_row_is_no_job, .timeout = 10)
+{
+	static const char why[] = "line 7: no URL in column url";
+	struct job_head head = {.index = 3, .bad = 1};
+	char arg[sizeof head + 1000];
+	struct job job;
+	uint64_t index = 0;
+	memset(arg, 'x', sizeof arg);
+	memcpy(arg, &head, sizeof head);
+	memcpy(arg + sizeof head, why, sizeof why - 1);
+	cr_assert_eq(job_read(&job, &index, arg, sizeof head + sizeof why - 1), 0);
+	cr_assert_str_eq(job.error, why);
+	cr_assert_null(job.url);
+	job_fini(&job);
+	cr_assert_eq(job_read(&job, &index, arg, sizeof arg), 0);
+	cr_assert_eq(strlen(job.error), sizeof job.error_text - 1);
 	job_fini(&job);
 }
 

@@ -63,7 +63,7 @@ Test(lost, tells_of_a_bad_or_too_long_job_too, .timeout = 10)
 		"{\"index\":4,\"id\":\"b\",\"ok\":false,\"error\":\"worker_lost\","
 		"\"errormsg\":\"its worker was killed by SIGSEGV\","
 		"\"attempts\":3,\"worker\":2}\n");
-	head.too_long = 1;
+	head.bad = 1;
 	expect_lost("", &head, &killed, OUTCOME_WORKER_LOST,
 		"{\"index\":4,\"ok\":false,\"error\":\"worker_lost\","
 		"\"errormsg\":\"its worker was killed by SIGSEGV\","
