@@ -2,38 +2,31 @@
  *
  * input - the job files as one stream of lines, see input.h.
  *
- * The buffer holds data[pos..end); data[pos..scan) has no LF in it.  Lines are
- * handed out as pointers into it, so bytes move only when more are read, and
+ * The buffer holds data[pos..end); data[pos..scan) has no line end in it.  Lines
+ * are handed out as pointers into it, so bytes move only when more are read, and
  * then only those of the line that is not complete yet.
  */
 #include "master/cli/input.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "common/buf.h"
+#include "common/poolmap.h"
+#include "master/cli/gunzip.h"
 #include "master/cli/message.h"
+#include "master/cli/source.h"
+#include "master/cli/table.h"
 
 /* A line that is complete but for its CR and LF is at most this long. */
 enum { RAW_LINE_MAX = JOB_LINE_MAX + 1 };
 enum { INPUT_CAP = RAW_LINE_MAX + INPUT_BLOCK };
 
-struct source {
-	const char *path;
-	const char *name; /* for messages */
-	int fd;           /* -1: not open now */
-	bool is_stdin;
-	bool regular; /* or a disk: never makes us wait */
-	off_t start;  /* where its first line is; standard input may be past 0 */
-	dev_t dev;
-	ino_t ino;
-};
+_Static_assert(
+	(size_t)INPUT_BLOCK <= (size_t)GUNZIP_BLOCK, "what was read can be taken back");
 
 struct input {
 	struct source *sources;
@@ -41,105 +34,21 @@ struct input {
 	size_t at; /* the source that is read; source_ct: all are */
 	char *data;
 	size_t pos, scan, end;
-	uint64_t offset; /* bytes read from this source */
 	uint64_t line;   /* lines cut in this source */
+	uint64_t number; /* of the line that was given last: where it begins */
 	uint64_t jobs;   /* lines handed out, in all sources */
 	bool at_start;   /* a byte order mark may come */
 	bool eof;        /* of this source */
 	bool skipping;   /* the rest of a line that is too long */
 	bool failed;
+
+	struct table *table;  /* NULL: lines are jobs */
+	enum row_state state; /* of the row at pos, at scan */
+	struct buf job;       /* what a row says */
+	char reason[TABLE_REASON_MAX + 40];
 };
 
 /* ----------------------------------------------------------------- opening */
-
-static int refuse(const struct source *s, const char *why)
-{
-	message_print(s->name, "%s", why);
-	return EXIT_INPUT;
-}
-
-static int refuse_errno(const struct source *s)
-{
-	message_errno(s->name, errno);
-	return EXIT_INPUT;
-}
-
-static int refuse_utf16(const struct source *s)
-{
-	return refuse(s, "looks like UTF-16; convert it with iconv");
-}
-
-static bool is_utf16(const char *bytes)
-{
-	return memcmp(bytes, "\xff\xfe", 2) == 0 || memcmp(bytes, "\xfe\xff", 2) == 0;
-}
-
-/* O_NONBLOCK, because the open of a FIFO would wait for its writer. */
-static int open_fd(const struct source *s)
-{
-	return s->is_stdin
-		       ? STDIN_FILENO
-		       : open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-}
-
-static void close_fd(struct source *s)
-{
-	if (s->fd >= 0 && !s->is_stdin) {
-		close(s->fd);
-	}
-	s->fd = -1;
-}
-
-/* The byte order mark of a file that can be asked without consuming it. */
-static int check_encoding(const struct source *s)
-{
-	char first[2];
-	ssize_t n = pread(s->fd, first, sizeof first, s->start);
-	if (n < 0) {
-		return refuse_errno(s);
-	}
-	return n == 2 && is_utf16(first) ? refuse_utf16(s) : 0;
-}
-
-static int learn_regular(struct source *s)
-{
-	s->start = s->is_stdin ? lseek(s->fd, 0, SEEK_CUR) : 0;
-	if (s->start < 0) {
-		return refuse_errno(s);
-	}
-	posix_fadvise(s->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	return check_encoding(s);
-}
-
-static int first_open(struct source *s)
-{
-	struct stat st;
-	s->fd = open_fd(s);
-	if (s->fd < 0 || fstat(s->fd, &st)) {
-		return refuse_errno(s);
-	}
-	if (S_ISDIR(st.st_mode)) {
-		return refuse(s, "is a directory, not a job file");
-	}
-	s->dev = st.st_dev;
-	s->ino = st.st_ino;
-	s->regular = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode);
-	return s->regular ? learn_regular(s) : 0;
-}
-
-/* Closed since the check: the same file must still be there. */
-static int second_open(struct source *s)
-{
-	struct stat st;
-	s->fd = open_fd(s);
-	if (s->fd < 0 || fstat(s->fd, &st)) {
-		return refuse_errno(s);
-	}
-	if (st.st_dev != s->dev || st.st_ino != s->ino) {
-		return refuse(s, "was replaced by another file during the run");
-	}
-	return 0;
-}
 
 static int open_all(struct input *in, const char *const *paths)
 {
@@ -152,15 +61,13 @@ static int open_all(struct input *in, const char *const *paths)
 			return EXIT_USAGE;
 		}
 		stdin_seen = stdin_seen || is_stdin;
-		*s = (struct source){.path = paths[i], .fd = -1, .is_stdin = is_stdin};
-		s->name = is_stdin ? "standard input" : paths[i];
-		int code = first_open(s);
+		int code = source_open(s, paths[i]);
 		if (code) {
 			return code;
 		}
 		/* A pipe stays open always: its writer would die of the close. */
 		if (s->regular && in->source_ct > INPUT_OPEN_MAX) {
-			close_fd(s);
+			source_close(s);
 		}
 	}
 	return 0;
@@ -170,17 +77,17 @@ static int open_all(struct input *in, const char *const *paths)
 static int begin_source(struct input *in)
 {
 	in->pos = in->scan = in->end = 0;
-	in->offset = in->line = 0;
+	in->line = 0;
 	in->at_start = true;
 	in->eof = in->skipping = false;
+	in->state = ROW_START;
+	if (in->table) {
+		table_restart(in->table);
+	}
 	if (in->at == in->source_ct) {
 		return 0;
 	}
-	struct source *s = &in->sources[in->at];
-	int code = s->fd < 0 ? second_open(s) : 0;
-	if (!code && s->regular && lseek(s->fd, s->start, SEEK_SET) < 0) {
-		code = refuse_errno(s);
-	}
+	int code = source_begin(&in->sources[in->at]);
 	in->failed = code != 0;
 	return code;
 }
@@ -230,10 +137,12 @@ void input_close(struct input *in)
 		return;
 	}
 	for (size_t i = 0; i < in->source_ct; i++) {
-		close_fd(&in->sources[i]);
+		source_close(&in->sources[i]);
 	}
 	free(in->sources);
 	free(in->data);
+	table_free(in->table);
+	buf_fini(&in->job);
 	free(in);
 }
 
@@ -247,36 +156,31 @@ int input_rewind(struct input *in)
 
 /* ----------------------------------------------------------------- reading */
 
-static void fail(struct input *in, int error)
+static void unzip(struct input *in)
 {
-	message_print(in->sources[in->at].name,
-		"cannot be read on at byte %" PRIu64 ": %s", in->offset,
-		strerror(error));
-	in->failed = true;
+	in->failed = source_unzip(&in->sources[in->at], in->data + in->pos,
+			     in->end - in->pos) != 0;
+	in->end = in->scan = in->pos;
 }
 
-/* Look for a byte order mark, as soon as enough is there to tell. */
+/* Look for what a file may begin with, as soon as enough is there to tell. */
 static void check_start(struct input *in)
 {
+	const struct source *s = &in->sources[in->at];
+	const char *bytes = in->data + in->pos;
 	size_t have = in->end - in->pos;
-	if (have >= 2 && is_utf16(in->data + in->pos)) {
-		refuse_utf16(&in->sources[in->at]);
+	if (!s->gunzip && gunzip_is_magic(bytes, have)) {
+		unzip(in);
+	} else if (have >= 2 && source_is_utf16(bytes)) {
+		source_refuse_utf16(s);
 		in->failed = true;
 	} else if (have >= 3) {
 		in->at_start = false;
-		if (memcmp(in->data + in->pos, "\xef\xbb\xbf", 3) == 0) {
+		if (memcmp(bytes, "\xef\xbb\xbf", 3) == 0) {
 			in->pos += 3;
 			in->scan = in->pos;
 		}
 	}
-}
-
-/* May a read be made that does not block?  A closed or broken descriptor is
- * ready as well: the read says what is wrong with it. */
-static bool readable(int fd)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	return poll(&p, 1, 0) > 0;
 }
 
 static void make_room(struct input *in)
@@ -290,45 +194,34 @@ static void make_room(struct input *in)
 	assert(INPUT_CAP - in->end >= INPUT_BLOCK);
 }
 
-static void accept_bytes(struct input *in, size_t len)
-{
-	in->end += len;
-	in->offset += len;
-	in->eof = len == 0;
-	if (in->at_start) {
-		check_start(in);
-	}
-}
-
 /* Read a block.  False: there is nothing yet. */
 static bool fill(struct input *in)
 {
-	const struct source *s = &in->sources[in->at];
+	size_t len = 0;
 	make_room(in);
-	for (;;) {
-		if (!s->regular && !readable(s->fd)) {
-			return false;
+	switch (source_read(
+		&in->sources[in->at], in->data + in->end, INPUT_BLOCK, &len)) {
+	case SOURCE_WAIT:
+		return false;
+	case SOURCE_ERROR:
+		in->failed = true;
+		break;
+	case SOURCE_BYTES:
+		in->end += len;
+		in->eof = len == 0;
+		if (in->at_start) {
+			check_start(in);
 		}
-		ssize_t n = read(s->fd, in->data + in->end, INPUT_BLOCK);
-		if (n >= 0) {
-			accept_bytes(in, (size_t)n);
-			return true;
-		}
-		if (errno == EAGAIN) {
-			return false;
-		}
-		if (errno != EINTR) {
-			fail(in, errno);
-			return true;
-		}
+		break;
 	}
+	return true;
 }
 
 static void next_source(struct input *in)
 {
 	struct source *s = &in->sources[in->at];
 	if (!s->regular || in->source_ct > INPUT_OPEN_MAX) {
-		close_fd(s);
+		source_close(s);
 	}
 	in->at++;
 	begin_source(in);
@@ -337,7 +230,7 @@ static void next_source(struct input *in)
 /* ------------------------------------------------------------------- lines */
 
 struct span {
-	const char *data;
+	char *data;
 	size_t len;
 };
 
@@ -347,6 +240,7 @@ static bool cut(struct input *in, struct span *raw, size_t to, size_t next)
 	*raw = (struct span){in->data + in->pos, to - in->pos};
 	in->pos = in->scan = next;
 	in->at_start = false;
+	in->state = ROW_START;
 	return true;
 }
 
@@ -359,23 +253,46 @@ static bool skip_rest(struct input *in)
 	return lf != NULL;
 }
 
-/* The next line in the buffer, with its CR if it has one.  False: read on. */
+/* Where the LF is that ends the line or row; in->end: not there yet. */
+static size_t find_end(struct input *in)
+{
+	static const struct row_format lines = {.quotes = false};
+	const struct row_format *f = in->table ? table_format(in->table) : &lines;
+	return in->scan +
+	       row_end(f, &in->state, in->data + in->scan, in->end - in->scan);
+}
+
+/* The next line in the buffer, with its CR if it has one.  A row that is too long
+ * ends with the line in which it becomes that, even inside of quotes: one that is
+ * missing must not take the rest of the file.  False: read on. */
 static bool cut_line(struct input *in, struct span *raw)
 {
 	if (in->skipping && !skip_rest(in)) {
 		return false;
 	}
-	const char *lf = memchr(in->data + in->scan, '\n', in->end - in->scan);
-	if (lf) {
-		size_t to = (size_t)(lf - in->data);
+	size_t to = find_end(in), most = in->pos + RAW_LINE_MAX;
+	if (to > most) {
+		in->skipping = true;
+		/* One byte more than a line may have says that it is too long. */
+		return cut(in, raw, most + 1, most + 1);
+	}
+	if (to < in->end) {
 		return cut(in, raw, to, to + 1);
 	}
 	in->scan = in->end;
-	if (in->end - in->pos > RAW_LINE_MAX) {
-		in->skipping = true;
-		return cut(in, raw, in->end, in->end);
-	}
 	return in->eof && in->end > in->pos && cut(in, raw, in->end, in->end);
+}
+
+/* Lines that a row stands in. */
+static uint64_t lines_in(const struct span *s)
+{
+	uint64_t ct = 1;
+	const char *at = s->data, *end = s->data + s->len;
+	while (at < end && (at = memchr(at, '\n', (size_t)(end - at)))) {
+		ct++;
+		at++;
+	}
+	return ct;
 }
 
 static bool is_blank(struct span s)
@@ -391,24 +308,88 @@ static bool is_blank(struct span s)
 /* Does the line hold a job?  Takes the CR off, and all of a line that is too
  * long.  That is asked before blank lines are: a line that long may not have
  * been read to its end, and the answer must not depend on how it was read. */
-static bool is_job(struct span *s, bool *too_long)
+static bool is_job(const struct input *in, struct span *s, bool *bad)
 {
-	if (s->len && s->data[0] == '#') {
+	if (!in->table && s->len && s->data[0] == '#') {
 		return false;
 	}
 	if (s->len && s->data[s->len - 1] == '\r') {
 		s->len--;
 	}
-	*too_long = s->len > JOB_LINE_MAX;
-	if (*too_long) {
+	*bad = s->len > JOB_LINE_MAX;
+	if (*bad) {
 		s->len = 0;
 		return true;
 	}
 	return !is_blank(*s);
 }
 
-enum input_step input_next(
-	struct input *in, const char **line, size_t *len, bool *too_long)
+/* -------------------------------------------------------------------- rows */
+
+static void out_of_memory(struct input *in)
+{
+	message_print(input_name(in), "out of memory");
+	in->failed = true;
+}
+
+/* The names of the columns. */
+static void read_names(struct input *in, struct span *s, bool bad)
+{
+	char why[TABLE_REASON_MAX] = "longer than 1 MiB";
+	int err = bad ? PM_EINVAL : table_names(in->table, s->data, s->len, why);
+	if (err == PM_ENOMEM) {
+		out_of_memory(in);
+	} else if (err) {
+		message_at(input_name(in), in->number, "the names of the columns: %s",
+			why);
+		in->failed = true;
+	}
+}
+
+/* The row in *s becomes the line of its job, or the reason why there is none. */
+static void read_row(struct input *in, struct span *s, bool *bad)
+{
+	char why[TABLE_REASON_MAX];
+	buf_clear(&in->job);
+	int err = table_job(in->table, s->data, s->len, &in->job, why);
+	if (err == PM_ENOMEM) {
+		out_of_memory(in);
+		return;
+	}
+	*bad = err || in->job.len > JOB_LINE_MAX;
+	if (err) {
+		int len = snprintf(in->reason, sizeof in->reason,
+			"line %" PRIu64 ": %s", in->number, why);
+		*s = (struct span){in->reason, (size_t)len};
+	} else {
+		*s = (struct span){in->job.data, *bad ? 0 : in->job.len};
+	}
+}
+
+/* False: it is no job. */
+static bool take_row(struct input *in, struct span *s, bool *bad)
+{
+	if (table_wants_names(in->table)) {
+		read_names(in, s, *bad);
+		return false;
+	}
+	if (!*bad) {
+		read_row(in, s, bad);
+	}
+	return !in->failed;
+}
+
+/* -------------------------------------------------------------------- jobs */
+
+/* The line that was cut: is it a job? */
+static bool take_line(struct input *in, struct span *s, bool *bad)
+{
+	in->number = in->line + 1;
+	in->line += in->table ? lines_in(s) : 1;
+	return is_job(in, s, bad) && (!in->table || take_row(in, s, bad));
+}
+
+enum input_step input_next(struct input *in, const char **line, size_t *len, bool *bad)
 {
 	while (!in->failed && in->at < in->source_ct) {
 		struct span s;
@@ -418,10 +399,7 @@ enum input_step input_next(
 			} else if (!fill(in)) {
 				return INPUT_WAIT;
 			}
-			continue;
-		}
-		in->line++;
-		if (is_job(&s, too_long)) {
+		} else if (take_line(in, &s, bad)) {
 			in->jobs++;
 			*line = s.data;
 			*len = s.len;
@@ -429,6 +407,42 @@ enum input_step input_next(
 		}
 	}
 	return in->failed ? INPUT_ERROR : INPUT_END;
+}
+
+/* ------------------------------------------------------------------- tables */
+
+/* The names of a file that can be read now, so that a wrong one is found before
+ * the run creates anything. */
+static int read_first_names(struct input *in)
+{
+	struct span s;
+	bool bad;
+	while (!in->failed && in->sources[in->at].regular && !in->eof &&
+		table_wants_names(in->table)) {
+		if (!cut_line(in, &s)) {
+			fill(in);
+		} else {
+			take_line(in, &s, &bad);
+		}
+	}
+	return in->failed ? EXIT_INPUT : 0;
+}
+
+int input_as_table(
+	struct input *in, char delimiter, bool quotes, const char *url_column)
+{
+	struct row_format format = {delimiter, quotes};
+	switch (table_new(&in->table, &format, url_column)) {
+	case 0:
+		return read_first_names(in);
+	case PM_ENOMEM:
+		out_of_memory(in);
+		return EXIT_WORKERS;
+	default:
+		message_print("--url-column", "%.20s: out of range, 1 to %d",
+			url_column, (int)TABLE_COLUMNS_MAX);
+		return EXIT_USAGE;
+	}
 }
 
 /* ------------------------------------------------------------------- asking */
@@ -440,7 +454,7 @@ uint64_t input_index(const struct input *in)
 
 uint64_t input_line_number(const struct input *in)
 {
-	return in->line;
+	return in->number;
 }
 
 const char *input_name(const struct input *in)

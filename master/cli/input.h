@@ -2,10 +2,11 @@
  *
  * input - the job files as one stream of lines.
  *
- * Owns the descriptors of the job files and one buffer of bounded size.  Runs
- * in the master of the command; read by the source of the run and by resume.
- * Must never: wait for a pipe, set O_NONBLOCK on a descriptor that it did not
- * open (other processes share it), or look into a line.
+ * Owns the job files and one buffer of bounded size.  Runs in the master of the
+ * command; read by the source of the run and by resume.  Must never: wait for a
+ * pipe, or look into a line.
+ *
+ * A file that begins like gzip is read as what is in it, whatever its name is.
  *
  * What is a line: LF or CRLF ends it; the last one needs no LF.  A UTF-8 byte
  * order mark at the start of each file is dropped.  Lines of blanks, tabs and
@@ -27,7 +28,8 @@
 #include "common/cli/outcome.h"
 
 /* One read(2), and so the most that is held beside a line.  Memory in all:
- * JOB_LINE_MAX + INPUT_BLOCK, whatever is in the files. */
+ * JOB_LINE_MAX + INPUT_BLOCK, and as much again to decompress and for rows of a
+ * table, whatever is in the files. */
 enum { INPUT_BLOCK = 256 * 1024 };
 
 /* Regular files stay open for the whole run up to so many; beyond, each is
@@ -50,18 +52,26 @@ enum input_step {
  * there is no memory.  Does not block, not even on a FIFO without a writer. */
 int input_open(struct input **in, const char *const *paths, size_t ct);
 
+/* The files are tables: fields with `delimiter` between them, in quotes or not, of
+ * which `url_column` has the URL, see table.h.  Once, before the first line is
+ * asked for.  Reads the names of the columns of the first file, when it is a
+ * regular one.  Returns 0; EXIT_INPUT when they make no sense; EXIT_USAGE;
+ * EXIT_WORKERS. */
+int input_as_table(
+	struct input *in, char delimiter, bool quotes, const char *url_column);
+
 /* NULL is fine.  Standard input stays open. */
 void input_close(struct input *in);
 
-/* The next job line, without its line end.  *line points into the buffer until
- * the next call; it is not NUL-terminated.  A line that is too long comes once,
- * with *too_long true and *len 0, and its rest is skipped. */
-enum input_step input_next(
-	struct input *in, const char **line, size_t *len, bool *too_long);
+/* The next job line, without its line end.  *line points into the input's memory
+ * until the next call; it is not NUL-terminated.  With *bad true it is no job, and
+ * its rest is skipped: *line says why, for people; *len 0: it is too long. */
+enum input_step input_next(struct input *in, const char **line, size_t *len, bool *bad);
 
 /* About the line that input_next() gave last: its index as a job (0, 1, 2 ...
  * over all files; skipped lines have none), its number in its file (1, 2 ...,
- * skipped lines count) and the name of the file, for messages. */
+ * skipped lines count; the first one of a row) and the name of the file, for messages.
+ */
 uint64_t input_index(const struct input *in);
 uint64_t input_line_number(const struct input *in);
 const char *input_name(const struct input *in);
