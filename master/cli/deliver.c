@@ -168,10 +168,23 @@ static int put_earlier(struct deliver *d, const struct pm_result *result)
 	return merged(d, merge_before(d->merge, d->output, d->resume, head.index));
 }
 
+/* A worker cannot write bodies.  That is no end of a job: it is to run again when
+ * there is room. */
+static int check_disk(const struct pm_result *result)
+{
+	if (result->error != PM_EFAILED || result->domain != PM_DOMAIN_TASK ||
+		result->code != FETCH_FAIL_DISK) {
+		return 0;
+	}
+	message_print("--body", "%s", result->message);
+	return EXIT_OUTPUT;
+}
+
 int deliver_put(struct deliver *d, const struct pm_result *result)
 {
 	struct outcome outcome;
-	int code = put_earlier(d, result);
+	int code = check_disk(result);
+	code = code ? code : put_earlier(d, result);
 	code = code ? code : put_result(d, result, &outcome);
 	if (code) {
 		return code;

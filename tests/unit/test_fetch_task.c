@@ -725,7 +725,7 @@ Test(fetch_task, fails_with_a_code_of_its_own_when_it_cannot_write, .timeout = 1
 	cr_assert_eq(run_head(&task, &head, "u"), PM_EFAILED);
 	cr_assert_eq(task.fail_code, FETCH_FAIL_DISK);
 	cr_assert_str_eq(task.failure.message,
-		"cannot write bodies to /proc/no/such: No such file or directory");
+		"cannot write to /proc/no/such: No such file or directory");
 	cr_assert_eq(task.fetch_ct + task.return_ct, 0);
 	settings.body = BODY_WARC;
 	settings.body_path = "/proc/no/such/x";

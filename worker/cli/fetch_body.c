@@ -43,7 +43,7 @@ static int on_warc_body(void *ctx, const void *bytes, size_t len)
 /* Say it of this run's directory or prefix. */
 static int disk_failed(struct fetch_body *b, pm_task *task)
 {
-	return pm_fail(task, FETCH_FAIL_DISK, "cannot write bodies to %s: %s",
+	return pm_fail(task, FETCH_FAIL_DISK, "cannot write to %s: %s",
 		settings.body_path, strerror(b->disk_error));
 }
 
