@@ -132,6 +132,19 @@ Test(engine_tls, sessions_are_resumed, .timeout = 60)
 	cr_assert_eq(origin_count(origin, "tls_resumed"), 9);
 }
 
+/* The first handle is at work when the second one begins. */
+Test(engine_tls, sessions_are_resumed_by_other_handles, .timeout = 60)
+{
+	struct outcome hanging = {0};
+	engine_close(engine);
+	open_engine(4);
+	fetch_and_forget(REQUEST(.ca_file = ca, ALONE), at("good"));
+	start(&hanging, NO_REQUEST, "/hang");
+	fetch_and_forget(REQUEST(.ca_file = ca, ALONE), at("good"));
+	cr_assert_eq(origin_count(origin, "tls"), 2);
+	cr_assert_eq(origin_count(origin, "tls_resumed"), 1);
+}
+
 /* -------------------------------------------------------- a client's certificate */
 
 #define CLIENT_FILE(name) origin_tls_file(origin, name)
