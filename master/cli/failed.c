@@ -62,7 +62,7 @@ int failed_put(struct output *list, const struct pm_result *result)
 	memcpy(&head, result->arg, sizeof head);
 	int code = put_job(list, &room, head.index,
 		(const char *)result->arg + sizeof head, result->arg_len - sizeof head,
-		head.too_long);
+		head.bad != 0);
 	buf_fini(&room);
 	return code;
 }
