@@ -453,7 +453,12 @@ typedef int pm_sink_fn(void *ctx, const struct pm_result *result);
 /* Jobs of a stream may be in lanes, one for each host for example.  The jobs of a lane
  * share its limits, which hold across all workers.  The lane that has the fewest jobs
  * with workers goes first, so a slow one cannot take all the places while others wait;
- * for that the source is read some thousand jobs ahead. */
+ * for that the source is read some thousand jobs ahead.  Jobs of no lane share one that
+ * has no limits.
+ *
+ * lane_new, admit and retry are called while the pool decides.  They may call what does
+ * not block, such as pm_submit() and pm_lane_set(); what does gets PM_ESTATE there,
+ * even in a pool of its own base. */
 struct pm_lane_limits {
 	unsigned concurrency; /* of its jobs with workers at once; 0: no limit */
 	double rate;          /* of its jobs that begin in a second; 0: no limit */
@@ -465,12 +470,15 @@ struct pm_lane_limits {
 typedef void pm_lane_fn(void *ctx, const char *lane, struct pm_lane_limits *limits);
 
 /* A job is about to begin for the first time: 0; or a negative enum pm_error, and that
- * is its result, with `message` for people if that is set (copied). */
+ * is its result, with `message` for people if that is set (copied).  Of a job that was
+ * admitted it is not asked again, also when its lane was stopped meanwhile. */
 typedef int pm_admit_fn(void *ctx, const struct pm_job *job, const char **message);
 
 /* A job has ended: shall it run again?  True: after delay_ms, meanwhile it takes no
- * place with a worker; its lane (if lane_delay_ms is not 0) begins nothing for so long.
- */
+ * place with a worker; what it has added with pm_emit() is dropped.  In either case its
+ * lane begins nothing for lane_delay_ms.  Not asked about jobs that admit refused, that
+ * have cost a worker (PM_EWORKERLOST, or PM_ETIMEDOUT when it had to be killed), that
+ * were cancelled, or of a map that is ending. */
 struct pm_retry {
 	unsigned delay_ms;
 	unsigned lane_delay_ms;
@@ -524,7 +532,7 @@ PM_API int pm_array_next(void *array, struct pm_job *job);
 PM_API int pm_strings_next(void *strings, struct pm_job *job);
 
 /* Change the limits of a lane in all streams in progress.  One that has no jobs is not
- * there: then nothing changes.  From any callback of the pool's. */
+ * there: then nothing changes.  Call it like pm_pool_wake(). */
 PM_API void pm_lane_set(
 	pm_pool *pool, const char *lane, const struct pm_lane_limits *limits);
 
@@ -547,9 +555,11 @@ PM_API int pm_imap(
 	pm_pool *pool, const struct pm_stream *stream, pm_iter **iter) PM_MUSTCHECK;
 
 /* The next result: in the order of the jobs unless the stream is unordered.  Returns
- * 1 and the result, which is valid until the next call for this iterator; 0 at the
- * end; PM_ETIMEDOUT, and the iterator can be asked again; or what ended the map, see
- * pm_map_stream(), once the results before it were given.  Blocks. */
+ * PM_NEXT_RESULT and the result, which is valid until the next call for this iterator;
+ * PM_NEXT_END; PM_NEXT_WAIT when none came within timeout_ms; or a negative enum
+ * pm_error: what ended the map, see pm_map_stream(), once the results before it were
+ * given.  PM_ESTATE and PM_EINVAL may also mean this call, and end nothing.  Blocks. */
+enum pm_next_step { PM_NEXT_END = 0, PM_NEXT_RESULT = 1, PM_NEXT_WAIT = 2 };
 PM_API int pm_next(
 	pm_iter *iter, int timeout_ms, const struct pm_result **result) PM_MUSTCHECK;
 
@@ -771,12 +781,12 @@ PM_API int pm_worker_fail(const char *fmt, ...) PM_PRINTF(1, 2);
 
 /* Add a job to the map that this task's job belongs to, for crawlers.  It is taken
  * when this task ends, with its result: a worker that dies before has added
- * nothing, so that nothing is added twice.  The new job's index is the next one of the
- * map, whose window it may exceed, up to PM_WINDOW_MAX jobs.  For maps of streams
- * only: a job of pm_map(), pm_apply() or pm_submit() that adds some fails with
- * PM_ESTATE.  In a child it adds to the job that the child belongs to.  0, PM_ENOMEM,
- * PM_ETOOBIG (with what was added before, and some 30 bytes for each, it exceeds
- * max_bytes), or PM_EINVAL. */
+ * nothing, nor has a job that runs again, so that nothing is added twice.  The new
+ * job's index is the next one of the map, whose window it may exceed, up to
+ * PM_WINDOW_MAX jobs.  For maps of streams only: a job of pm_map(), pm_apply() or
+ * pm_submit() that adds some fails with PM_ESTATE.  In a child it adds to the job that
+ * the child belongs to.  0, PM_ENOMEM, PM_ETOOBIG (with what was added before, and some
+ * 30 bytes and the lane's name for each, it exceeds max_bytes), or PM_EINVAL. */
 PM_API int pm_emit(pm_task *task, pm_task_fn *fn, const struct pm_job *job);
 
 /* ------------------------------------------------------------------ failures */

@@ -87,7 +87,8 @@ static int check(const struct pm_iter *it, const struct pm_result **result)
 			    : error_note(PM_ECLOSED, "the pool was closed");
 }
 
-/* Run the pool until there is a result, or none to come. */
+/* Run the pool until there is a result, or none to come.  0, PM_NEXT_WAIT, or an
+ * error. */
 static int await_next(struct pm_iter *it, int timeout_ms)
 {
 	struct map *m = &it->map;
@@ -103,7 +104,7 @@ static int await_next(struct pm_iter *it, int timeout_ms)
 		err = pool_run_until(m->pool, has_next, m, timeout_ms);
 	}
 	it->standing--;
-	return err;
+	return err == PM_ETIMEDOUT ? PM_NEXT_WAIT : err;
 }
 
 /* Take the next one.  That makes room, or was the last: the pool must see to it. */
@@ -115,12 +116,12 @@ static int give_next(struct pm_iter *it, const struct pm_result **result)
 	if (it->given) {
 		*result = &it->given->result;
 		pool_wake(m->pool);
-		return 1;
+		return PM_NEXT_RESULT;
 	}
 	if (m->error && m->error == m->pool->broken) {
 		return error_note(m->error, "%s", m->pool->broken_text);
 	}
-	return m->error;
+	return m->error ? m->error : PM_NEXT_END;
 }
 
 static void iter_free(struct pm_iter *it)
@@ -131,15 +132,15 @@ static void iter_free(struct pm_iter *it)
 
 int pm_next(pm_iter *it, int timeout_ms, const struct pm_result **result)
 {
-	int err = check(it, result);
-	if (err) {
-		return err;
+	int step = check(it, result);
+	if (step) {
+		return step;
 	}
 	struct pm_pool *pool = it->map.pool;
 	free_given(it);
-	err = await_next(it, timeout_ms);
+	step = await_next(it, timeout_ms);
 	if (!it->closed) {
-		return pool_leave(pool, err ? err : give_next(it, result));
+		return pool_leave(pool, step ? step : give_next(it, result));
 	}
 	if (!it->standing) {
 		iter_free(it);

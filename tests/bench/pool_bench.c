@@ -164,7 +164,7 @@ static void bench_imap(size_t ct)
 	int more;
 	double begin = now_us();
 	must("pm_imap", pm_imap(pool, &stream, &iter));
-	while ((more = pm_next(iter, PM_FOREVER, &r)) == 1) {
+	while ((more = pm_next(iter, PM_FOREVER, &r)) == PM_NEXT_RESULT) {
 		check(r, got++);
 	}
 	must("pm_next", more);

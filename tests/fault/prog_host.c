@@ -383,7 +383,8 @@ static int foreign_thread(void)
 	pthread_join(id, NULL);
 	int status = x.wrong || pm_wait(&x.future, 1, PM_ALL, PM_FOREVER, NULL) ||
 		     pm_future_result(x.future)->error ||
-		     pm_next(x.iter, PM_FOREVER, &r) != 1 || use_pool(x.pool);
+		     pm_next(x.iter, PM_FOREVER, &r) != PM_NEXT_RESULT ||
+		     use_pool(x.pool);
 	pm_iter_close(&x.iter);
 	pm_future_free(&x.future);
 	pm_pool_close(&x.pool);
@@ -410,7 +411,7 @@ static int use_futures(pm_pool *pool)
 		}
 	}
 	wrong += pm_wait(futures, FUTURES, PM_ALL, PM_FOREVER, NULL) != 0;
-	wrong += pm_next(it, PM_FOREVER, &r) != 1 || r->error;
+	wrong += pm_next(it, PM_FOREVER, &r) != PM_NEXT_RESULT || r->error;
 	pm_iter_close(&it);
 	wrong += pm_pool_shutdown(pool, PM_DRAIN, PM_FOREVER) ||
 		 pm_pool_join(pool, PM_FOREVER);

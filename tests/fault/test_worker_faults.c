@@ -178,7 +178,7 @@ Test(worker_faults, in_every_phase_under_an_iterator, .timeout = LIMIT)
 	const struct pm_result *r;
 	pm_iter *it = NULL;
 	cr_assert_eq(pm_imap(pool, &s, &it), 0);
-	while (pm_next(it, 30000, &r) == 1) {
+	while (pm_next(it, 30000, &r) == PM_NEXT_RESULT) {
 		cr_assert_eq(plan_sink(&p, r), PM_SINK_TAKEN);
 	}
 	cr_assert_eq(p.taken, p.ct);

@@ -13,6 +13,12 @@ static uint32_t later_is_faster(size_t i)
 	return i % 8 ? 0 : 8;
 }
 
+static void check_step(int got, int wanted, const char *what)
+{
+	cr_assert_eq(got, wanted, "%s: %d (%s) instead of %d", what, got,
+		pm_error_name(got), wanted);
+}
+
 Test(imap, gives_results_in_the_order_of_the_jobs, .timeout = LIMIT)
 {
 	pm_pool *pool = rig_pool(2, 8);
@@ -67,9 +73,9 @@ Test(imap, head_of_line, .timeout = LIMIT)
 	for (int i = 1; i < 20; i++) {
 		cr_assert_neq(next(free_for_all)->index, 0);
 	}
-	check_error(pm_next(free_for_all, 0, &r), PM_ETIMEDOUT, "the slow one");
+	check_step(pm_next(free_for_all, 0, &r), PM_NEXT_WAIT, "the slow one");
 	pm_iter *in_order = imap(pool, &b, false, 0);
-	check_error(pm_next(in_order, 50, &r), PM_ETIMEDOUT, "the slow one");
+	check_step(pm_next(in_order, 50, &r), PM_NEXT_WAIT, "the slow one");
 	pm_iter_close(&free_for_all);
 	pm_iter_close(&in_order);
 	rig_check_works(pool);
@@ -250,8 +256,8 @@ Test(imap, can_be_asked_again_after_a_time_out, .timeout = LIMIT)
 	struct feed f = {.ct = 3, .what = DO_WAIT};
 	const struct pm_result *r;
 	pm_iter *it = imap(pool, &f, false, 0);
-	check_error(pm_next(it, 0, &r), PM_ETIMEDOUT, "a look");
-	check_error(pm_next(it, 30, &r), PM_ETIMEDOUT, "30 ms");
+	check_step(pm_next(it, 0, &r), PM_NEXT_WAIT, "a look");
+	check_step(pm_next(it, 30, &r), PM_NEXT_WAIT, "30 ms");
 	gate_open();
 	for (int i = 0; i < 3; i++) {
 		cr_assert_eq(next(it)->index, (uint64_t)i);
@@ -267,10 +273,10 @@ Test(imap, source_may_wait, .timeout = LIMIT)
 	struct feed f = {.ct = 2, .what = DO_ECHO, .dry = true};
 	const struct pm_result *r;
 	pm_iter *it = imap(pool, &f, false, 0);
-	check_error(pm_next(it, 50, &r), PM_ETIMEDOUT, "dry");
+	check_step(pm_next(it, 50, &r), PM_NEXT_WAIT, "dry");
 	cr_assert_eq(f.asked, 1, "asked again without a wake-up: %zu", f.asked);
 	f.dry = false;
-	check_error(pm_next(it, 50, &r), PM_ETIMEDOUT, "not woken");
+	check_step(pm_next(it, 50, &r), PM_NEXT_WAIT, "not woken");
 	pm_pool_wake(pool);
 	cr_assert_eq(next(it)->index, 0);
 	cr_assert_eq(next(it)->index, 1);
@@ -294,6 +300,32 @@ Test(imap, time_out_of_the_whole_map, .timeout = LIMIT)
 	}
 	check_end(it, PM_ETIMEDOUT);
 	cr_assert(wait_for(board_is_quiet, NULL, 5000));
+	pm_iter_close(&it);
+	pm_pool_close(&pool);
+}
+
+/* "Nothing yet" and "its time is over" are two answers. */
+Test(imap, time_outs_are_told_apart, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(1, 8);
+	struct feed f = {.ct = 1, .what = DO_NAP, .value = 60000};
+	struct pm_stream s = {.task = task_errand,
+		.source = feed_source,
+		.ctx = &f,
+		.timeout_ms = 200};
+	const struct pm_result *r = NULL;
+	pm_iter *it = NULL;
+	size_t waited = 0;
+	int step;
+	cr_assert_eq(pm_imap(pool, &s, &it), 0);
+	while ((step = pm_next(it, 10, &r)) == PM_NEXT_WAIT) {
+		cr_assert_null(r);
+		waited++;
+	}
+	check_step(step, PM_NEXT_RESULT, "the job");
+	check_error(r->error, PM_ETIMEDOUT, "the job");
+	cr_assert_geq(waited, 1);
+	check_end(it, PM_ETIMEDOUT);
 	pm_iter_close(&it);
 	pm_pool_close(&pool);
 }

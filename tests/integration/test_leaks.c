@@ -156,7 +156,7 @@ static void leave_everything_open(const struct pm_pool_options *o)
 	cr_assert_eq(pm_future_on_done(map, count_done, &called), 0);
 	cr_assert_eq(pm_future_on_done(job, count_done, &called), 0);
 	pm_future_free(&job);
-	cr_assert_eq(pm_next(it, 20000, &r), 1);
+	cr_assert_eq(pm_next(it, 20000, &r), PM_NEXT_RESULT);
 	pm_pool_close(&pool);
 	cr_assert_eq(called, 2);
 	cr_assert_eq(pm_future_state(map), PM_DONE);
@@ -202,7 +202,7 @@ Test(leaks, one_pool_for_all, .timeout = LIMIT)
 		pm_iter *it = NULL;
 		pm_future *f = submit(pool, i % 2 ? DO_NAP : DO_ECHO, 1, 1);
 		cr_assert_eq(pm_imap(pool, &s, &it), 0);
-		cr_assert_eq(pm_next(it, 20000, &r), 1);
+		cr_assert_eq(pm_next(it, 20000, &r), PM_NEXT_RESULT);
 		(void)pm_future_cancel(f);
 		pm_iter_close(&it);
 		(void)end_of(&f);
