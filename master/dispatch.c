@@ -211,13 +211,7 @@ static struct job *first_queued(struct pm_pool *pool)
 static struct job *next_job(struct pm_pool *pool)
 {
 	struct job *job = first_queued(pool);
-	if (!job) {
-		job = map_lane_job(pool);
-	}
-	if (!job && map_pull_any(pool)) {
-		job = first_queued(pool);
-	}
-	return job;
+	return job ? job : map_next_job(pool);
 }
 
 static void begin(struct pm_pool *pool, struct job *job, struct slot *s)

@@ -311,7 +311,7 @@ int pm_future_cancel(pm_future *f)
 	} else if (job) {
 		cancel_job(f->pool, job, PM_ECANCELLED);
 	}
-	if (!f->pool->depth) {
+	if (!f->pool->depth && !f->pool->deciding) {
 		dispatch_flush(f->pool); /* who knows when the next turn comes */
 	}
 	pool_wake(f->pool);

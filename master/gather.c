@@ -47,16 +47,32 @@ static struct job *match(const struct slot *s, uint64_t id, uint32_t attempt)
 	return current ? job : NULL;
 }
 
+/* The job is nobody's any more.  Ask when the host was called, which may have ended it
+ * or its map meanwhile. */
+static bool is_gone(struct slot *s, uint64_t id, uint32_t attempt)
+{
+	struct job *job = match(s, id, attempt);
+	if (job && !job->waiter) {
+		s->pool->forgotten_ct--;
+		ledger_free(&s->pool->ledger, job);
+		job = NULL;
+	}
+	return !job;
+}
+
 /* Enter the jobs that the task has added.  0, or what fails the task's own job. */
-static int take_emits(struct job *job, const struct proto_result *result)
+static int take_emits(
+	struct slot *s, struct job *job, const struct proto_result *result)
 {
 	struct proto_emit emit;
+	uint64_t id = job->id;
+	uint32_t attempt = job->attempts;
 	size_t at = 0;
 	int err = 0;
-	if (!job->waiter->emitted) {
+	if (result->emits_len && !job->waiter->emitted) {
 		return PM_ESTATE;
 	}
-	while (!err && at < result->emits_len) {
+	while (!err && at < result->emits_len && !is_gone(s, id, attempt)) {
 		err = proto_emit_get(&emit, result->emits, result->emits_len, &at);
 		if (!err) {
 			err = job->waiter->emitted(job->waiter, &emit);
@@ -68,10 +84,17 @@ static int take_emits(struct job *job, const struct proto_result *result)
 static void settle(struct slot *s, struct job *job, const struct proto_result *result)
 {
 	struct pm_pool *pool = s->pool;
-	if (job->waiter->again && job->waiter->again(job->waiter, job)) {
+	uint64_t id = job->id;
+	uint32_t attempt = job->attempts;
+	job->result.worker = (int)s->number;
+	bool again = job->waiter->again && job->waiter->again(job->waiter, job);
+	if (again || is_gone(s, id, attempt)) {
 		return;
 	}
-	int err = result->emits_len ? take_emits(job, result) : 0;
+	int err = take_emits(s, job, result);
+	if (is_gone(s, id, attempt)) {
+		return;
+	}
 	if (job->stop && job->result.error == PM_ECANCELLED) {
 		cancel_fill(&job->result, job->stop, pm_error_text(job->stop));
 	} else if (err) {
@@ -80,7 +103,6 @@ static void settle(struct slot *s, struct job *job, const struct proto_result *r
 				? "pm_emit() in a job that belongs to no stream"
 				: "a job of pm_emit() could not be taken");
 	}
-	job->result.worker = (int)s->number;
 	ledger_settle(&pool->ledger, job);
 	pool->stats.results++;
 	job->waiter->settled(job->waiter, job);
@@ -97,13 +119,11 @@ static enum inbox_verdict on_result(
 		pool->stats.frames_dropped++;
 		return INBOX_TAKEN;
 	}
-	if (!job->waiter) {
-		pool->forgotten_ct--;
-		ledger_free(&pool->ledger, job); /* cancelled: nobody waits for it */
-	} else if (fill_result(&job->result, &result)) {
+	if (!is_gone(s, id, attempt)) { /* else cancelled: nobody waits for it */
+		if (!fill_result(&job->result, &result)) {
+			return INBOX_NOMEM;
+		}
 		settle(s, job, &result);
-	} else {
-		return INBOX_NOMEM;
 	}
 	credit_settled(&s->credit, pool->now_us);
 	if (pool->options.schedule == PM_OWN_SCHEDULER) {

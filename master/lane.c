@@ -11,6 +11,9 @@
  * for, so that a rate is kept on the average. */
 enum { TABLE_FIRST = 64, CATCH_UP_US = 20000 };
 
+/* Between two jobs, however small the rate: some 300 years. */
+#define PERIOD_MAX_US 10000000000000000u
+
 /* ------------------------------------------------------------------- table */
 
 /* FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
@@ -67,27 +70,40 @@ static bool grow(struct lanes *l)
 	return true;
 }
 
-struct lane *lanes_find(const struct lanes *l, const char *name, size_t len)
+/* It has no job; it may be there all the same, until its time has come. */
+static bool is_idle(const struct lane *lane)
+{
+	return list_empty(&lane->waiting) && !lane->begun_ct && !lane->resting_ct;
+}
+
+static struct lane *look_up(const struct lanes *l, const char *name, size_t len)
 {
 	uint64_t hash = hash_of(name, len);
 	struct lane *lane = l->cap ? l->table[hash & (l->cap - 1)] : NULL;
-	while (lane && !(lane->hash == hash && strlen(lane->name) == len &&
+	while (lane && !(lane->hash == hash && lane->name_len == len &&
 			       memcmp(lane->name, name, len) == 0)) {
 		lane = lane->next;
 	}
 	return lane;
 }
 
+struct lane *lanes_find(const struct lanes *l, const char *name, size_t len)
+{
+	struct lane *lane = look_up(l, name, len);
+	return lane && !is_idle(lane) ? lane : NULL;
+}
+
 struct lane *lanes_get(struct lanes *l, const char *name, size_t len, bool *is_new)
 {
-	struct lane *lane = lanes_find(l, name, len);
-	*is_new = !lane;
+	struct lane *lane = look_up(l, name, len);
+	*is_new = !lane || is_idle(lane);
 	if (lane || (l->ct >= l->cap && !grow(l))) {
 		return lane;
 	}
 	lane = calloc(1, sizeof *lane + len + 1);
 	if (lane) {
 		memcpy(lane->name, name, len);
+		lane->name_len = len;
 		lane->hash = hash_of(name, len);
 		list_init(&lane->waiting);
 		struct lane **at = &l->table[lane->hash & (l->cap - 1)];
@@ -132,12 +148,13 @@ static void place(struct lanes *l, struct lane *lane, uint64_t now_us)
 {
 	unlink_lane(l, lane);
 	heap_remove(&l->due_lanes, &lane->due);
-	bool late = lane->next_us > now_us;
-	bool idle = list_empty(&lane->waiting) && !lane->begun_ct && !lane->resting_ct;
+	uint64_t at_us =
+		lane->next_us > lane->paused_us ? lane->next_us : lane->paused_us;
+	bool late = at_us > now_us, idle = is_idle(lane);
 	if (idle && !late) {
 		forget(l, lane);
 	} else if (late && (idle || may_begin(lane)) &&
-		   heap_put(&l->due_lanes, &lane->due, lane->next_us) == 0) {
+		   heap_put(&l->due_lanes, &lane->due, at_us) == 0) {
 		return;
 	} else if (may_begin(lane)) {
 		lane->bucket = lane->begun_ct < LANE_BUCKETS ? (unsigned)lane->begun_ct
@@ -147,16 +164,26 @@ static void place(struct lanes *l, struct lane *lane, uint64_t now_us)
 	}
 }
 
+/* Whole microseconds, so that it is never faster; 0: no limit. */
+static uint64_t period_us(double rate)
+{
+	double us = rate > 0 ? 1e6 / rate : 0;
+	uint64_t whole = us < (double)PERIOD_MAX_US ? (uint64_t)us : PERIOD_MAX_US;
+	return whole + ((double)whole < us && whole < PERIOD_MAX_US ? 1 : 0);
+}
+
 void lane_set(struct lanes *l, struct lane *lane, const struct pm_lane_limits *limits,
 	uint64_t now_us)
 {
+	uint64_t latest_us = now_us + period_us(limits->rate);
 	lane->limits = *limits;
+	lane->next_us = lane->next_us < latest_us ? lane->next_us : latest_us;
 	place(l, lane, now_us);
 }
 
 void lane_pause(struct lanes *l, struct lane *lane, uint64_t until_us, uint64_t now_us)
 {
-	lane->next_us = lane->next_us > until_us ? lane->next_us : until_us;
+	lane->paused_us = lane->paused_us > until_us ? lane->paused_us : until_us;
 	place(l, lane, now_us);
 }
 
@@ -210,7 +237,7 @@ struct job *lanes_first_at(struct lanes *l, uint64_t index, uint64_t now_us)
 static uint64_t after(uint64_t next_us, double rate, uint64_t now_us)
 {
 	uint64_t from = next_us + CATCH_UP_US > now_us ? next_us : now_us;
-	return rate > 0 ? from + (uint64_t)(1e6 / rate) : next_us;
+	return rate > 0 ? from + period_us(rate) : next_us;
 }
 
 void lanes_begin(struct lanes *l, struct job *job, uint64_t now_us)
@@ -293,14 +320,15 @@ static bool any_ready(const struct lanes *l)
 	return false;
 }
 
-uint64_t lanes_next_us(const struct lanes *l)
+/* What may begin already waits for a worker, and not for the time. */
+uint64_t lanes_next_us(const struct lanes *l, uint64_t now_us)
 {
 	const struct due *job = heap_first(&l->due_jobs);
 	const struct due *lane = heap_first(&l->due_lanes);
 	uint64_t at = UINT64_MAX;
 	at = job && job->at_us < at ? job->at_us : at;
 	at = lane && lane->at_us < at ? lane->at_us : at;
-	if (l->rate > 0 && l->next_us < at && any_ready(l)) {
+	if (l->next_us > now_us && l->next_us < at && any_ready(l)) {
 		at = l->next_us;
 	}
 	return at;

@@ -38,8 +38,10 @@ struct lane {
 	struct list waiting; /* jobs */
 	size_t begun_ct;
 	size_t resting_ct;
-	uint64_t next_us; /* none begins before */
-	char name[];      /* ends with a NUL */
+	uint64_t next_us;   /* none begins before, by its rate */
+	uint64_t paused_us; /* nor before */
+	size_t name_len;
+	char name[]; /* ends with a NUL */
 };
 
 struct lanes {
@@ -57,13 +59,20 @@ struct lanes {
 void lanes_init(struct lanes *l, double rate);
 void lanes_fini(struct lanes *l); /* frees no jobs */
 
-/* The lane of this name; *is_new: it was made just now.  NULL: no memory. */
+/* The lane of this name; *is_new: it has no job yet, or has none any more.  NULL: no
+ * memory. */
 struct lane *lanes_get(struct lanes *l, const char *name, size_t len, bool *is_new);
 
-/* The same, but only if it is there. */
+/* The same, but only if it has jobs. */
 struct lane *lanes_find(const struct lanes *l, const char *name, size_t len);
 
-/* Its limits have changed. */
+/* May it begin a job now? */
+static inline bool lane_is_ready(const struct lane *lane)
+{
+	return lane->linked;
+}
+
+/* Its limits have changed: another rate counts from now on. */
 void lane_set(struct lanes *l, struct lane *lane, const struct pm_lane_limits *limits,
 	uint64_t now_us);
 
@@ -89,7 +98,7 @@ void lanes_leave(struct lanes *l, struct job *job, uint64_t now_us);
 /* Let go what is due. */
 void lanes_turn(struct lanes *l, uint64_t now_us);
 
-/* When something will be due; UINT64_MAX: nothing by itself. */
-uint64_t lanes_next_us(const struct lanes *l);
+/* When something will be due, after `now_us`; UINT64_MAX: nothing by itself. */
+uint64_t lanes_next_us(const struct lanes *l, uint64_t now_us);
 
 #endif

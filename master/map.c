@@ -100,20 +100,31 @@ bool map_pull(struct map *m)
 	return false;
 }
 
+static struct job *next_of(struct map *m)
+{
+	if (m->lanes) {
+		return map_lane_job(m);
+	}
+	struct list *queue = &m->pool->ledger.queue;
+	struct list_node *n = map_pull(m) ? list_first(queue) : NULL;
+	return n ? list_entry(n, struct job, link) : NULL;
+}
+
 /* One job from each map in turn, so that a long one does not keep the others
  * waiting. */
-bool map_pull_any(struct pm_pool *pool)
+struct job *map_next_job(struct pm_pool *pool)
 {
 	for (size_t n = pool->map_ct; n > 0; n--) {
 		if (pool->pull_at >= pool->map_ct) {
 			pool->pull_at = 0;
 		}
 		struct map *m = pool->maps[pool->pull_at++];
-		if (m && !m->lanes && map_pull(m)) {
-			return true;
+		struct job *job = m ? next_of(m) : NULL;
+		if (job) {
+			return job;
 		}
 	}
-	return false;
+	return NULL;
 }
 
 /* A task has added a job. */
@@ -125,7 +136,9 @@ static int on_emitted(struct waiter *waiter, const struct proto_emit *emit)
 		.len = emit->arg_len,
 		.once = emit->once,
 		.timeout_ms = emit->timeout_ms,
-		.tag = emit->tag};
+		.tag = emit->tag,
+		.lane = emit->lane,
+		.lane_len = emit->lane_len};
 	if (m->results) {
 		return PM_ESTATE; /* an array has no place for its result */
 	}
@@ -389,10 +402,11 @@ void map_sweep(struct pm_pool *pool)
 int map_check_stream(struct pm_stream *s, bool by_hand)
 {
 	if (!s->source || (by_hand ? s->sink || s->turn : !s->sink) ||
-		s->window > PM_WINDOW_MAX || s->stop_on > PM_STOP_FIRST_SUCCESS) {
+		s->window > PM_WINDOW_MAX || s->stop_on > PM_STOP_FIRST_SUCCESS ||
+		!(s->rate >= 0)) {
 		return error_note(PM_EINVAL,
-			"a stream needs a source, a sink (an iterator: none) and a "
-			"window of at most %u",
+			"a stream needs a source, a sink (an iterator: none), a window "
+			"of at most %u and no negative rate",
 			PM_WINDOW_MAX);
 	}
 	s->window = s->window ? s->window : MAP_WINDOW;
@@ -481,7 +495,7 @@ void map_release(struct map *m)
 	struct pm_pool *pool = m->pool;
 	map_abort(m, PM_ECANCELLED);
 	m->released = true;
-	if (!pool->depth) {
+	if (!pool->depth && !pool->deciding) {
 		dispatch_flush(pool); /* who knows when the next turn comes */
 		map_sweep(pool);
 	}

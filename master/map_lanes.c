@@ -13,10 +13,32 @@
 #include "common/error.h"
 #include "master/pool.h"
 
-enum {
-	LANES_AHEAD = 4096
-}; /* jobs that are read before their turn, so that the
-      lanes are known */
+/* Jobs that are read before their turn, so that the lanes are known. */
+enum { LANES_AHEAD = 4096 };
+
+/* The host is asked from the middle of things: from a turn, or while the last results
+ * of a dead worker are read.  It may not run the pool then, but whatever else it does,
+ * it may have ended the job, or the map.  So what was known before is looked up
+ * again. */
+static void begin_to_ask(struct map *m)
+{
+	m->busy++;
+	m->pool->deciding++;
+}
+
+static void end_to_ask(struct map *m)
+{
+	m->busy--;
+	m->pool->deciding--;
+}
+
+/* The job of this id, if it is still the map's and in this state; or NULL. */
+static struct job *still(const struct map *m, uint64_t id, enum job_state state)
+{
+	struct job *job = ledger_find(&m->pool->ledger, id);
+	bool same = job && job->waiter == &m->waiter && job->state == state;
+	return same && !m->ended ? job : NULL;
+}
 
 /* ---------------------------------------------------------------- lifetime */
 
@@ -74,16 +96,27 @@ int map_lanes_find(
 	return *lane ? 0 : error_note(PM_ENOMEM, "no memory for a lane");
 }
 
+static void ask_limits(
+	struct map *m, const struct lane *lane, struct pm_lane_limits *limits)
+{
+	char name[PM_LANE_MAX + 1];
+	memcpy(name, lane->name, lane->name_len + 1); /* the lane may go meanwhile */
+	begin_to_ask(m);
+	m->stream.lane_new(m->stream.ctx, name, limits);
+	end_to_ask(m);
+}
+
 /* The host is asked for the limits of a new lane when that has its job: without one
  * it would be forgotten. */
 void map_lanes_enter(struct map *m, struct lane *lane, bool is_new, struct job *job)
 {
 	struct pm_lane_limits limits = {0};
+	uint64_t id = job->id;
 	lanes_add(m->lanes, lane, job, m->pool->now_us);
-	if (is_new && lane->name[0] && m->stream.lane_new) {
-		m->busy++;
-		m->stream.lane_new(m->stream.ctx, lane->name, &limits);
-		m->busy--;
+	if (is_new && lane->name_len && m->stream.lane_new) {
+		ask_limits(m, lane, &limits);
+	}
+	if (is_new && still(m, id, JOB_QUEUED)) {
 		lane_set(m->lanes, lane, &limits, m->pool->now_us);
 	}
 }
@@ -109,44 +142,47 @@ static struct job *next_of(struct map *m)
 	return idle ? lanes_first(m->lanes, now_us) : NULL;
 }
 
-struct job *map_lane_job(struct pm_pool *pool)
+struct job *map_lane_job(struct map *m)
 {
-	for (size_t i = 0; pool->lanes_ct && i < pool->map_ct; i++) {
-		struct map *m = pool->maps[i];
-		while (m && m->lanes && m->lanes->waiting_ct < LANES_AHEAD &&
-			map_pull(m)) {
-			m = pool->maps[i]; /* the source may have ended it */
-		}
-		struct job *job = m && m->lanes && !m->ended ? next_of(m) : NULL;
-		if (job) {
-			return job;
-		}
+	while (m->lanes->waiting_ct < LANES_AHEAD && map_pull(m)) {
 	}
-	return NULL;
+	return m->ended || m->cancelled ? NULL : next_of(m);
 }
 
-bool map_admit(struct pm_pool *pool, struct job *job)
+static int ask_admit(struct map *m, const struct job *job, const char **message)
 {
-	struct map *m = (struct map *)job->waiter;
 	struct pm_job public = {.arg = job->arg,
 		.len = job->arg_len,
 		.once = job->once,
 		.timeout_ms = job->timeout_ms,
 		.tag = job->tag,
-		.lane = job->lane->name,
-		.lane_len = strlen(job->lane->name)};
+		.lane = job->lane->name_len ? job->lane->name : NULL,
+		.lane_len = job->lane->name_len};
+	begin_to_ask(m);
+	int err = m->stream.admit(m->stream.ctx, &public, message);
+	end_to_ask(m);
+	return err > 0 ? PM_EINVAL : err;
+}
+
+/* One that was admitted may have to wait all the same: its lane was stopped
+ * meanwhile. */
+bool map_admit(struct pm_pool *pool, struct job *job)
+{
+	struct map *m = (struct map *)job->waiter;
 	const char *message = NULL;
+	uint64_t id = job->id;
 	if (job->admitted || !m->stream.admit) {
 		return true;
 	}
 	job->admitted = true;
-	m->busy++;
-	int err = m->stream.admit(m->stream.ctx, &public, &message);
-	m->busy--;
+	int err = ask_admit(m, job, &message);
+	if (!still(m, id, JOB_QUEUED)) {
+		return false;
+	}
 	if (err) {
 		cancel_at_once(pool, job, err, message ? message : pm_error_text(err));
 	}
-	return !err;
+	return !err && lane_is_ready(job->lane);
 }
 
 void map_begun(struct pm_pool *pool, struct job *job)
@@ -156,6 +192,13 @@ void map_begun(struct pm_pool *pool, struct job *job)
 
 /* -------------------------------------------------------------------- again */
 
+/* No job of a map that ends runs again. */
+static bool goes_on(const struct map *m, const struct job *job)
+{
+	return !job->stop && !m->stop_error && !m->cancelled &&
+	       m->pool->how == PM_DRAIN;
+}
+
 static bool ask_again(struct map *m, struct job *job, struct pm_retry *how)
 {
 	job->result.index = job->index;
@@ -163,9 +206,9 @@ static bool ask_again(struct map *m, struct job *job, struct pm_retry *how)
 	job->result.tag = job->tag;
 	job->result.arg = job->arg;
 	job->result.arg_len = job->arg_len;
-	m->busy++;
+	begin_to_ask(m);
 	bool again = m->stream.retry(m->stream.ctx, &job->result, how);
-	m->busy--;
+	end_to_ask(m);
 	return again;
 }
 
@@ -173,16 +216,16 @@ bool map_again(struct waiter *waiter, struct job *job)
 {
 	struct map *m = (struct map *)waiter;
 	struct pm_retry how = {0};
-	uint64_t now_us = m->pool->now_us;
-	if (job->stop || m->stop_error || m->cancelled || m->pool->how != PM_DRAIN) {
+	uint64_t now_us = m->pool->now_us, id = job->id;
+	bool again = goes_on(m, job) && ask_again(m, job, &how);
+	if (!still(m, id, JOB_SENT)) {
 		return false;
 	}
-	bool again = ask_again(m, job, &how);
 	if (how.lane_delay_ms) {
 		lane_pause(m->lanes, job->lane, now_us + how.lane_delay_ms * 1000ull,
 			now_us);
 	}
-	if (!again ||
+	if (!again || !goes_on(m, job) ||
 		lanes_rest(m->lanes, job, now_us + how.delay_ms * 1000ull, now_us)) {
 		return false;
 	}
@@ -206,7 +249,8 @@ void map_turn_lanes(struct pm_pool *pool)
 /* Come back when something will be due. */
 static void arm(struct map *m)
 {
-	uint64_t at_us = lanes_next_us(m->lanes), now_us = clock_now_us();
+	uint64_t at_us = lanes_next_us(m->lanes, m->pool->now_us);
+	uint64_t now_us = clock_now_us();
 	if (at_us == UINT64_MAX) {
 		evtimer_del(m->lane_timer);
 		return;
@@ -229,13 +273,16 @@ void map_arm_lanes(struct pm_pool *pool)
 
 void pm_lane_set(pm_pool *pool, const char *name, const struct pm_lane_limits *limits)
 {
+	if (pool_check_thread(pool) || !name || !limits) {
+		return;
+	}
 	for (size_t i = 0; i < pool->map_ct; i++) {
 		struct map *m = pool->maps[i];
 		struct lane *lane = m && m->lanes && !m->ended
 					    ? lanes_find(m->lanes, name, strlen(name))
 					    : NULL;
 		if (lane) {
-			lane_set(m->lanes, lane, limits, pool->now_us);
+			lane_set(m->lanes, lane, limits, clock_now_us());
 		}
 	}
 	pool_wake(pool);

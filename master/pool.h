@@ -186,6 +186,7 @@ struct pm_pool {
 	bool abandoned;       /* closed in a callback: free it when that is over */
 	unsigned deadlines;   /* passed since ENDING, see shutdown.c */
 	unsigned depth;       /* turns under way, one in the other */
+	unsigned deciding;    /* callbacks under way in which it cannot be run */
 	unsigned waiting;     /* calls that run the loop, likewise */
 	uint64_t turn_ct;
 	bool turn_due;
@@ -305,8 +306,9 @@ void cancel_fill(struct pm_result *result, int error, const char *message);
 int map_open(struct map *m, struct pm_pool *pool, const struct pm_stream *stream);
 void map_close(struct map *m);
 
-/* Take one job from a source into the ledger's queue; false: none now. */
-bool map_pull_any(struct pm_pool *pool);
+/* The next job that may begin, of one map after the other: from its source, and into
+ * the queue; or from its lanes.  NULL: none now. */
+struct job *map_next_job(struct pm_pool *pool);
 
 /* One job from its source into the queue, or into its lane; false: none now. */
 bool map_pull(struct map *m);
@@ -351,12 +353,13 @@ int map_lanes_find(
 void map_lanes_enter(struct map *m, struct lane *lane, bool is_new, struct job *job);
 
 /* The next job of a map with lanes, still in its lane; NULL: none may begin now.
- * The host may refuse it: then it has its result, false.  It was sent: say so. */
-struct job *map_lane_job(struct pm_pool *pool);
+ * The host may refuse it, and then it has its result, or stop its lane: false.  It was
+ * sent: say so. */
+struct job *map_lane_job(struct map *m);
 bool map_admit(struct pm_pool *pool, struct job *job);
 void map_begun(struct pm_pool *pool, struct job *job);
 
-/* As `again` of struct waiter. */
+/* As `again` of struct waiter; the host may also have ended the job. */
 bool map_again(struct waiter *waiter, struct job *job);
 
 /* Let go what is due in lanes; come back when more will be. */

@@ -134,6 +134,10 @@ int pool_run_until(
 	if (done(ctx)) {
 		return 0;
 	}
+	if (pool->deciding) {
+		return error_note(PM_ESTATE,
+			"lane_new, admit and retry cannot wait for the pool");
+	}
 	if (!pool->own_base && (pool->depth || is_running(pool->base))) {
 		return error_note(PM_ESTATE,
 			"a callback on the host's event base cannot wait for the pool");
@@ -156,7 +160,7 @@ int pool_run_until(
 int pm_pool_step(pm_pool *pool)
 {
 	int err = pool_check_thread(pool);
-	if (!err && (!pool->own_base || pool->depth)) {
+	if (!err && (!pool->own_base || pool->depth || pool->deciding)) {
 		err = error_note(PM_ESTATE, "not on a host's base, nor in a callback");
 	}
 	if (!err) {

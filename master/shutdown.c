@@ -268,7 +268,8 @@ int pm_pool_join(pm_pool *pool, int timeout_ms)
 /* Close a pool on which nobody stands; false: somebody does. */
 static bool finish(struct pm_pool *pool)
 {
-	if (pool->depth || pool_run_until(pool, is_over, pool, PM_FOREVER)) {
+	if (pool->depth || pool->deciding ||
+		pool_run_until(pool, is_over, pool, PM_FOREVER)) {
 		return false;
 	}
 	pool_free(pool);
