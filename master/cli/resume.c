@@ -297,9 +297,10 @@ static int go_on(const struct resume *r, struct output *o)
 {
 	if (r->torn_bytes) {
 		message_print(output_name(o),
-			"cut off the %" PRIu64 " bytes of a last line that was not "
-			"finished; its job runs again",
-			r->torn_bytes);
+			"cut off the %" PRIu64 " bytes of a last %s that was not "
+			"finished; %s again",
+			r->torn_bytes, output_packed(o) ? "part" : "line",
+			output_packed(o) ? "its jobs run" : "its job runs");
 	}
 	return output_resume_at(o, r->good_end, r->done_ct);
 }
@@ -347,12 +348,12 @@ static struct resume *new_resume(const char *name)
 	return r;
 }
 
-/* An empty file can become anything. */
+/* A file that is too short to tell can become anything. */
 static int check_packed(const struct scan_file *file)
 {
-	char byte;
+	char magic[2];
 	if (file->packed == unpack_is_packed(file->fd) ||
-		pread(file->fd, &byte, 1, 0) != 1) {
+		pread(file->fd, magic, sizeof magic, 0) != sizeof magic) {
 		return 0;
 	}
 	message_print(file->name,

@@ -155,7 +155,7 @@ static int start_with(
 	int code = input_open(&run->in, jobs, job_ct);
 	code = code ? code : output_open(&run->out, &want, run->in);
 	cr_assert_eq(code, 0, "%s", said());
-	return resume_scan(&run->resume, run->out, run->in, unordered);
+	return resume_scan(&run->resume, run->out, run->in, NULL, unordered);
 }
 
 static int start(struct run *run, bool unordered)
