@@ -19,7 +19,6 @@
 #include "common/cli/settings.h"
 #include "common/clock.h"
 #include "common/poolmap.h"
-#include "master/cli/again.h"
 #include "master/cli/deliver.h"
 #include "master/cli/halt.h"
 #include "master/cli/input.h"
@@ -27,7 +26,7 @@
 #include "master/cli/pace.h"
 #include "master/cli/progress.h"
 #include "master/cli/stats.h"
-#include "master/cli/summary.h"
+#include "master/cli/run_end.h"
 #include "common/cli/fetch_task.h"
 
 enum {
@@ -36,9 +35,6 @@ enum {
 	RESULT_EXTRA_BYTES = 16 << 20, /* of a line, beside the body */
 	ESCAPE_MAX = 6,                /* bytes that one byte of a body can become */
 };
-
-/* Why no more jobs are taken, though nothing went wrong. */
-enum stop { STOP_NONE, STOP_SIGNAL, STOP_HALT, STOP_TIME };
 
 struct run {
 	struct event_base *base;
@@ -526,97 +522,6 @@ static void do_map(struct run *run)
 	}
 }
 
-static enum summary_end end_of_stop(const struct run *run)
-{
-	switch (run->stop) {
-	case STOP_HALT:
-		return SUMMARY_HALTED;
-	case STOP_TIME:
-		return SUMMARY_TIME_OVER;
-	case STOP_SIGNAL:
-		return run->at_once ? SUMMARY_STOPPED : SUMMARY_DRAINED;
-	default:
-		return SUMMARY_FINISHED;
-	}
-}
-
-static enum summary_end how_it_ended(const struct run *run)
-{
-	switch (run->error) {
-	case EXIT_INPUT:
-		return SUMMARY_INPUT_FAILED;
-	case EXIT_OUTPUT:
-		return SUMMARY_OUTPUT_FAILED;
-	case 0:
-		return end_of_stop(run);
-	default:
-		return SUMMARY_WORKERS_FAILED;
-	}
-}
-
-static int exit_code(const struct run *run)
-{
-	if (run->error) {
-		return run->error;
-	}
-	switch (run->stop) {
-	case STOP_SIGNAL:
-		return 128 + run->signal;
-	case STOP_HALT:
-	case STOP_TIME:
-		return EXIT_HALTED;
-	default:
-		return tally_failed(&run->deliver.tally) ? 1 : 0;
-	}
-}
-
-static struct summary_facts gather_facts(struct run *run)
-{
-	struct pm_pool_stats stats;
-	pm_pool_stats(run->pool, &stats);
-	return (struct summary_facts){.tally = &run->deliver.tally,
-		.elapsed_us = clock_now_us() - run->begin_us,
-		.end = how_it_ended(run),
-		.signal = run->signal,
-		.output = settings.output,
-		.workers = stats.workers,
-		.workers_lost = stats.workers_lost,
-		.jobs_rerun = stats.jobs_rerun};
-}
-
-static void print_summary(struct run *run, int argc, char **argv)
-{
-	struct buf text = {0}, again = {0};
-	struct summary_facts facts = gather_facts(run);
-	if (!input_regular(run->input)) {
-		facts.never = "the jobs did not come from a regular file";
-	} else if (strcmp(settings.output, "-") != 0) {
-		facts.again = again_command(&again, argc, argv);
-	}
-	if (summary_render(&text, &facts) == 0) {
-		for (size_t at = 0; at < text.len;) {
-			ssize_t put_ct =
-				write(STDERR_FILENO, text.data + at, text.len - at);
-			if (put_ct <= 0) {
-				break; /* nobody reads: nothing to say */
-			}
-			at += (size_t)put_ct;
-		}
-	}
-	buf_fini(&text);
-	buf_fini(&again);
-}
-
-static void write_stats(struct run *run)
-{
-	struct buf text = {0};
-	struct summary_facts facts = gather_facts(run);
-	int code = stats_render(&text, &facts, exit_code(run));
-	code = code ? EXIT_WORKERS : stats_write(settings.stats, &text);
-	run->error = run->error ? run->error : code;
-	buf_fini(&text);
-}
-
 /* No -q, and no results that go to the same terminal; unless asked for. */
 static enum progress_mode progress_wanted(void)
 {
@@ -643,13 +548,17 @@ static int go(struct run *run, int argc, char **argv)
 	do_map(run);
 	finish_output(run);
 	end_progress(run);
-	if (settings.stats) {
-		write_stats(run);
-	}
-	if (!settings.quiet) {
-		print_summary(run, argc, argv);
-	}
-	return exit_code(run);
+	struct run_end end = {.stop = run->stop,
+		.signal = run->signal,
+		.at_once = run->at_once,
+		.error = run->error,
+		.tally = &run->deliver.tally,
+		.elapsed_us = clock_now_us() - run->begin_us,
+		.input = run->input,
+		.argc = argc,
+		.argv = argv};
+	pm_pool_stats(run->pool, &end.pool);
+	return run_end(&end);
 }
 
 int run_command(int argc, char **argv)

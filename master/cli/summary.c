@@ -388,6 +388,16 @@ static void say_workers(struct page *p)
 	say(p, "\n");
 }
 
+static void say_retries(struct page *p)
+{
+	char room[TALLY_COUNT_BYTES];
+	uint64_t ct = tally_retries(p->tally);
+	if (ct) {
+		say_label(p, "retries");
+		say(p, "%s\n", tally_count_text(room, ct));
+	}
+}
+
 static void say_path(struct page *p)
 {
 	p->err = p->err ? p->err : shell_word(p->out, p->facts->output);
@@ -398,6 +408,7 @@ static void say_details(struct page *p)
 	say(p, "\n");
 	say_latency(p);
 	say_received(p);
+	say_retries(p);
 	say_workers(p);
 	say_label(p, "results");
 	if (strcmp(p->facts->output, "-") == 0) {
@@ -461,10 +472,28 @@ static uint64_t hopeless(const struct tally *t)
 	       t->by_class[OUTCOME_SCHEME];
 }
 
+/* With the results of the others between theirs. */
+static void say_retry_failed(struct page *p, const char *output)
+{
+	say(p, "To run those again, into a file that has all results:\n"
+	       "  poolmap run --retry-failed ");
+	say_path(p);
+	say(p, " -o %s", output);
+	for (size_t i = 0; i < p->facts->input_ct && !p->err; i++) {
+		say(p, " ");
+		p->err = p->err ? p->err : shell_word(p->out, p->facts->inputs[i]);
+	}
+	say(p, "\n");
+}
+
 /* The output of the second try must not be the file that it reads. */
 static void say_how_to_retry(struct page *p)
 {
 	bool taken = strcmp(p->facts->output, "retry.jsonl") == 0;
+	if (p->facts->inputs) {
+		say_retry_failed(p, taken ? "retry-2.jsonl" : "retry.jsonl");
+		return;
+	}
 	say(p, "To fetch the URLs of those again:\n"
 	       "  jq -r 'select(.ok|not).url // empty' ");
 	say_path_for_jq(p);

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * run_end - what is left of a run, see run_end.h.
+ */
+#include "master/cli/run_end.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/cli/settings.h"
+#include "master/cli/again.h"
+#include "master/cli/message.h"
+#include "master/cli/stats.h"
+#include "master/cli/summary.h"
+
+static int exit_code(const struct run_end *end)
+{
+	if (end->error) {
+		return end->error;
+	}
+	switch (end->stop) {
+	case STOP_SIGNAL:
+		return 128 + end->signal;
+	case STOP_HALT:
+	case STOP_TIME:
+		return EXIT_HALTED;
+	default:
+		return tally_failed(end->tally) ? 1 : 0;
+	}
+}
+
+static enum summary_end end_of_stop(const struct run_end *end)
+{
+	switch (end->stop) {
+	case STOP_HALT:
+		return SUMMARY_HALTED;
+	case STOP_TIME:
+		return SUMMARY_TIME_OVER;
+	case STOP_SIGNAL:
+		return end->at_once ? SUMMARY_STOPPED : SUMMARY_DRAINED;
+	default:
+		return SUMMARY_FINISHED;
+	}
+}
+
+static enum summary_end how_it_ended(const struct run_end *end)
+{
+	switch (end->error) {
+	case EXIT_INPUT:
+		return SUMMARY_INPUT_FAILED;
+	case EXIT_OUTPUT:
+		return SUMMARY_OUTPUT_FAILED;
+	case 0:
+		return end_of_stop(end);
+	default:
+		return SUMMARY_WORKERS_FAILED;
+	}
+}
+
+static struct summary_facts facts_of(const struct run_end *end)
+{
+	return (struct summary_facts){.tally = end->tally,
+		.elapsed_us = end->elapsed_us,
+		.end = how_it_ended(end),
+		.signal = end->signal,
+		.output = settings.output,
+		.workers = end->pool.workers,
+		.workers_lost = end->pool.workers_lost,
+		.jobs_rerun = end->pool.jobs_rerun};
+}
+
+static void write_stats(struct run_end *end)
+{
+	struct buf text = {0};
+	struct summary_facts facts = facts_of(end);
+	int code = stats_render(&text, &facts, exit_code(end));
+	code = code ? EXIT_WORKERS : stats_write(settings.stats, &text);
+	end->error = end->error ? end->error : code;
+	buf_fini(&text);
+}
+
+static void write_text(const struct buf *text)
+{
+	for (size_t at = 0; at < text->len;) {
+		ssize_t n = write(STDERR_FILENO, text->data + at, text->len - at);
+		if (n <= 0) {
+			return; /* nobody reads: nothing to say */
+		}
+		at += (size_t)n;
+	}
+}
+
+static void print_summary(const struct run_end *end)
+{
+	struct buf text = {0}, again = {0};
+	struct summary_facts facts = facts_of(end);
+	if (!input_regular(end->input)) {
+		facts.never = "the jobs did not come from a regular file";
+	} else if (strcmp(settings.output, "-") != 0) {
+		facts.again = again_command(&again, end->argc, end->argv);
+		facts.inputs = settings.inputs;
+		facts.input_ct = settings.input_ct;
+	}
+	if (summary_render(&text, &facts) == 0) {
+		write_text(&text);
+	}
+	buf_fini(&text);
+	buf_fini(&again);
+}
+
+int run_end(struct run_end *end)
+{
+	if (settings.stats) {
+		write_stats(end);
+	}
+	if (!settings.quiet) {
+		print_summary(end);
+	}
+	return exit_code(end);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * run_end - what is left of a run: its exit code, its summary, its --stats.
+ *
+ * Runs in: the master of the command; called by run when all is delivered, or
+ * cannot be.  Reads the settings.
+ */
+#ifndef MASTER_CLI_RUN_END_H
+#define MASTER_CLI_RUN_END_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/poolmap.h"
+#include "master/cli/input.h"
+#include "master/cli/tally.h"
+
+/* Why no more jobs were taken, though nothing went wrong. */
+enum stop { STOP_NONE, STOP_SIGNAL, STOP_HALT, STOP_TIME };
+
+struct run_end {
+	enum stop stop;
+	int signal;   /* with STOP_SIGNAL */
+	bool at_once; /* what ran was dropped */
+	int error;    /* exit code of what went wrong; 0: nothing */
+	const struct tally *tally;
+	uint64_t elapsed_us;
+	struct pm_pool_stats pool;
+	const struct input *input;
+	int argc; /* the command */
+	char **argv;
+};
+
+/* Write --stats, print the summary unless -q; return the exit code. */
+int run_end(struct run_end *end);
+
+#endif
