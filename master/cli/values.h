@@ -92,7 +92,7 @@ struct value_retry {
 int values_retry_on(const char *text, uint64_t min, uint64_t max,
 	struct value_retry *out, struct value_error *why);
 
-/* Names of letters, digits and _, with commas between them. */
+/* Names of letters, digits and _, with commas between them; meta.NAME, headers.NAME. */
 int values_fields(const char *text, struct value_error *why);
 
 /* Addresses with commas between them, each with :PORT or not; then IPv6 needs

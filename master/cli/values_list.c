@@ -121,12 +121,22 @@ int values_retry_on(const char *text, uint64_t min, uint64_t max,
 
 /* ------------------------------------------------------------------- fields */
 
+/* Behind "meta" and "headers": a dot and the name of one of those. */
+static size_t inner_len(const char *name, size_t len)
+{
+	bool has_members = (len == 4 && memcmp(name, "meta", 4) == 0) ||
+			   (len == 7 && memcmp(name, "headers", 7) == 0);
+	size_t inner = has_members && name[len] == '.' ? strcspn(name + len, ",") : 0;
+	return inner > 1 ? inner : 0;
+}
+
 int values_fields(const char *text, struct value_error *why)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
 	for (const char *at = text;; at++) {
 		size_t len = strspn(at, letters);
 		at += len;
+		at += inner_len(at - len, len);
 		if (len == 0 || (*at && *at != ',')) {
 			return values_refuse(why,
 				"not a list of fields of a result such "

@@ -130,9 +130,10 @@ static void expect_refused(checker *check, const char *const *texts, size_t ct)
 
 Test(values_list, reads_lists_of_fields, .timeout = 10)
 {
-	const char *const good[] = {"index", "index,url", "body_sha256,time_total"};
-	const char *const bad[] = {"", ",", "index,", ",index", "index,,url",
-		"index, url", "Index", "a.b", "index\n", "index;url"};
+	const char *const good[] = {
+		"meta.a b,headers.x-y", "index", "index,url", "body_sha256,time_total"};
+	const char *const bad[] = {"meta.", "meta.,b", "", ",", "index,", ",index",
+		"index,,url", "index, url", "Index", "a.b", "index\n", "index;url"};
 	expect_taken(values_fields, good, LENGTH(good));
 	expect_refused(values_fields, bad, LENGTH(bad));
 }
