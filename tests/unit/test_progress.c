@@ -389,3 +389,113 @@ Test(progress, leaves_the_terminal_alone_in_the_background, .timeout = 20,
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	cr_assert_eq(status, 0);
 }
+
+/* ------------------------------------------------------------ shares, no terminal */
+
+static const struct progress_facts half_way = {.done = 400,
+	.ok = 390,
+	.failed = 10,
+	.in_flight = 8,
+	.per_second = 50,
+	.skipped = 100,
+	.retries = 7,
+	.total = 1000};
+
+Test(progress, tells_the_share_and_the_time_to_go, .timeout = 20)
+{
+	cr_assert_str_eq(render(&half_way, 200),
+		"  500 of 1,000 done  50.0%  390 ok  10 failed  7 retried  50/s  10 s "
+		"left  in flight 8");
+}
+
+/* A total that was said too low, and rates of all kinds. */
+Test(progress, tells_no_share_over_100_percent, .timeout = 20)
+{
+	struct progress_facts f = half_way;
+	uint64_t seconds = 0;
+	f.total = 300;
+	cr_assert(strstr(render(&f, 200), "500 of 500 done  100%"), "%s",
+		render(&f, 200));
+	cr_assert_not(progress_left(&f, &seconds));
+	f.total = 0;
+	cr_assert(strstr(render(&f, 200), "400 done"));
+	f.total = 501;
+	cr_assert(strstr(render(&f, 200), "99.8%"));
+	f.per_second = 0;
+	cr_assert_not(progress_left(&f, &seconds));
+	f.per_second = 1e-300;
+	cr_assert_not(progress_left(&f, &seconds));
+	f.total = UINT64_MAX;
+	f.per_second = 1e300;
+	cr_assert(progress_left(&f, &seconds));
+	cr_assert_eq(seconds, 0);
+}
+
+static const char *take(int fd)
+{
+	ssize_t n = read(fd, got, sizeof(got) - 1);
+	got[n > 0 ? n : 0] = '\0';
+	return got;
+}
+
+/* A pipe that does not make the test wait. */
+static void open_pipe(int ends[2])
+{
+	cr_assert_eq(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+}
+
+Test(progress, writes_a_line_every_ten_seconds_into_a_file, .timeout = 20)
+{
+	int ends[2];
+	open_pipe(ends);
+	progress_init(&p, ends[1], PROGRESS_AUTO);
+	for (uint64_t now_us = 5; now_us < 10000005; now_us += 200000) {
+		progress_draw(&p, &half_way, now_us);
+	}
+	cr_assert_str_eq(take(ends[0]), "");
+	progress_draw(&p, &half_way, 10000005);
+	progress_draw(&p, &half_way, 10200005);
+	cr_assert_str_eq(take(ends[0]), "poolmap: 500 of 1,000 done (50.0%), 390 ok, "
+					"10 failed, 7 retried, 50/s, "
+					"in flight 8, 10 s left\n");
+	progress_end(&p, &half_way, 11000000);
+	cr_assert_str_eq(take(ends[0]), "");
+}
+
+Test(progress, writes_an_object_each_second_and_at_the_end, .timeout = 20)
+{
+	static const char counts[] =
+		"\"done\":400,\"ok\":390,\"failed\":10,\"skipped\":100,\"retries\":7,"
+		"\"in_flight\":8,\"per_second\":50.0,\"total\":1000,\"left\":10}\n";
+	char wanted[400];
+	int ends[2];
+	open_pipe(ends);
+	progress_init(&p, ends[1], PROGRESS_JSON);
+	progress_draw(&p, &half_way, 100);
+	progress_draw(&p, &half_way, 900000);
+	cr_assert_str_eq(take(ends[0]), "");
+	progress_draw(&p, &half_way, 1000100);
+	snprintf(wanted, sizeof(wanted), "{\"elapsed\":1.000000,%s", counts);
+	cr_assert_str_eq(take(ends[0]), wanted);
+	progress_end(&p, &half_way, 1500100);
+	snprintf(wanted, sizeof(wanted), "{\"elapsed\":1.500000,%s", counts);
+	cr_assert_str_eq(take(ends[0]), wanted);
+}
+
+/* The alarm ends the test if it does wait. */
+Test(progress, does_not_wait_for_who_reads_its_lines, .timeout = 20)
+{
+	int ends[2];
+	char byte = 'x';
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	cr_assert_eq(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+	while (write(ends[1], &byte, 1) == 1) {
+	}
+	cr_assert_eq(fcntl(ends[1], F_SETFL, 0), 0);
+	alarm(10);
+	progress_init(&p, ends[1], PROGRESS_JSON);
+	progress_draw(&p, &half_way, 0);
+	progress_draw(&p, &half_way, 2000000);
+	progress_end(&p, &half_way, 4000000);
+	alarm(0);
+}
