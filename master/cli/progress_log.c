@@ -36,8 +36,11 @@ bool progress_left(const struct progress_facts *facts, uint64_t *seconds)
 		return false;
 	}
 	double left = (double)(facts->total - ct) / facts->per_second + 0.5;
-	*seconds = left < 1e9 ? (uint64_t)left : UINT64_C(1000000000);
-	return left < 1e9;
+	if (left >= 1e9) {
+		return false;
+	}
+	*seconds = left < 1 ? 1 : (uint64_t)left; /* not nothing */
+	return true;
 }
 
 /* --------------------------------------------------------------------- lines */

@@ -176,7 +176,7 @@ static void run_on(struct terminal *t, struct screen *s)
 {
 	struct child c;
 	start_run(&c, t, "--unordered=no");
-	wait_until_shown(t, "30 done");
+	wait_until_shown(t, "30 of 31 done");
 	origin_release(o, "last");
 	cr_assert_eq(child_wait(&c, 20000), 0, "%s", t->shown.data);
 	wait_until_shown(t, "results.jsonl");
@@ -234,7 +234,7 @@ Test(run_terminal, clears_progress_before_a_message, .timeout = 30)
 	child_env("TERM", "xterm");
 	terminal_open(&t, 80);
 	start_run(&c, &t, "--unordered=no");
-	wait_until_shown(&t, "30 done");
+	wait_until_shown(&t, "30 of 31 done");
 	child_signal(&c, SIGINT);
 	wait_until_shown(&t, "stops at once");
 	child_signal(&c, SIGINT);
@@ -312,7 +312,7 @@ Test(run_terminal, goes_on_when_its_terminal_is_gone, .timeout = 30)
 	struct child c;
 	terminal_open(&t, 80);
 	start_run(&c, &t, "--unordered=no");
-	wait_until_shown(&t, "30 done");
+	wait_until_shown(&t, "30 of 31 done");
 	terminal_close(&t);
 	cr_assert(!count_exceeds(o, "requests", 31)); /* it draws into nothing */
 	origin_release(o, "last");
