@@ -36,27 +36,22 @@ static int foreign(const char *name)
 
 /* ----------------------------------------------------------------- the lines */
 
-/* A line that is no job cannot be run again: a comment says what it was. */
+/* Of a line that is no job the reason is kept: a comment stands for it. */
 static int put_comment(struct buf *room, uint64_t index, const char *why, size_t len)
 {
 	int err = buf_printf(room, "# job %" PRIu64 ": ", index);
-	if (!err) {
-		err = len ? buf_put(room, why, len)
-			  : buf_puts(room, "its line is too long");
-	}
-	for (size_t i = 0; i < room->len; i++) {
-		room->data[i] = room->data[i] == '\n' ? ' ' : room->data[i];
-	}
-	return err;
+	return err   ? err
+	       : len ? buf_put(room, why, len)
+		     : buf_puts(room, "its line is too long");
 }
 
-/* `line` is what input_next() gave, and so is `bad`. */
+/* The bytes of the job's line, and its LF. */
 static int put_job(struct output *list, struct buf *room, uint64_t index,
 	const char *line, size_t len, bool bad)
 {
 	buf_clear(room);
 	int err = bad ? put_comment(room, index, line, len) : buf_put(room, line, len);
-	err = err ? err : buf_put(room, "\n", 1);
+	err = err ? err : buf_puts(room, "\n");
 	return err ? no_memory(output_name(list))
 		   : output_put(list, room->data, room->len);
 }
@@ -71,7 +66,7 @@ int failed_put(struct output *list, const struct pm_result *result)
 	memcpy(&head, result->arg, sizeof head);
 	int code = put_job(list, &room, head.index,
 		(const char *)result->arg + sizeof head, result->arg_len - sizeof head,
-		head.bad);
+		head.bad != 0);
 	buf_fini(&room);
 	return code;
 }
@@ -177,7 +172,7 @@ static int find_all(struct known *k, struct input *in, const char *name)
 {
 	const char *line;
 	size_t len;
-	bool bad;
+	bool too_long;
 	k->found = calloc(k->ct / 64 + 1, sizeof *k->found);
 	if (!k->found) {
 		return no_memory(name);
@@ -185,13 +180,11 @@ static int find_all(struct known *k, struct input *in, const char *name)
 	qsort(k->hashes, k->ct, sizeof *k->hashes, by_value);
 	int code = input_rewind(in);
 	while (!code && k->found_ct < k->ct) {
-		enum input_step step = input_next(in, &line, &len, &bad);
+		enum input_step step = input_next(in, &line, &len, &too_long);
 		if (step != INPUT_LINE) {
 			return step == INPUT_ERROR ? EXIT_INPUT : foreign(name);
 		}
-		if (!bad) {
-			find_one(k, line_hash(line, len));
-		}
+		find_one(k, line_hash(line, len));
 	}
 	return code;
 }
@@ -226,14 +219,15 @@ static int write_anew(struct output *list, struct input *in, const struct resume
 {
 	const char *line;
 	size_t len;
-	bool bad;
+	bool too_long;
 	struct buf room = {0};
 	int code = input_rewind(in);
 	for (uint64_t left = resume_failed_ct(r); left && !code;) {
-		if (input_next(in, &line, &len, &bad) != INPUT_LINE) {
+		if (input_next(in, &line, &len, &too_long) != INPUT_LINE) {
 			code = EXIT_INPUT;
 		} else if (resume_failed(r, input_index(in))) {
-			code = put_job(list, &room, input_index(in), line, len, bad);
+			code = put_job(
+				list, &room, input_index(in), line, len, too_long);
 			left--;
 		}
 	}
