@@ -30,12 +30,16 @@ struct table {
 
 static int refuse(char why[TABLE_REASON_MAX], const char *fmt, ...) PM_PRINTF(2, 3);
 
+/* In one line, whatever is quoted in it. */
 static int refuse(char why[TABLE_REASON_MAX], const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
 	vsnprintf(why, TABLE_REASON_MAX, fmt, args);
 	va_end(args);
+	for (char *at = why; *at; at++) {
+		*at = (char)((unsigned char)*at < 0x20 ? '?' : *at);
+	}
 	return PM_EINVAL;
 }
 
