@@ -58,6 +58,28 @@ struct blackbox *blackbox_attach(int fd)
 	return b;
 }
 
+bool blackbox_begin(struct blackbox *b, uint32_t epoch, uint64_t before)
+{
+	uint64_t old = atomic_load_explicit(&b->turnstile, memory_order_relaxed);
+	uint64_t new = (uint64_t)epoch << 32 | (uint32_t)(before + 1);
+	do {
+		if (old >> 32 != epoch) {
+			return false;
+		}
+	} while (!atomic_compare_exchange_weak(&b->turnstile, &old, new));
+	atomic_store_explicit(&b->begun, before + 1, memory_order_relaxed);
+	return true;
+}
+
+uint64_t blackbox_recall(struct blackbox *b, uint64_t sent)
+{
+	uint64_t old = atomic_load(&b->turnstile);
+	while (!atomic_compare_exchange_weak(
+		&b->turnstile, &old, old + ((uint64_t)1 << 32))) {
+	}
+	return sent - (uint32_t)((uint32_t)sent - (uint32_t)old);
+}
+
 void blackbox_free(struct blackbox *blackbox)
 {
 	if (blackbox) {

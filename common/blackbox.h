@@ -18,12 +18,18 @@
 #define COMMON_BLACKBOX_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum { BLACKBOX_WORDS_BYTES = 256 };
 
 struct blackbox {
+	/* Who has the jobs that have not begun: the epoch in the upper half, the
+	 * lower half of `begun` in the lower.  The worker begins a job of this epoch
+	 * only, and the master takes back those that have not begun by a new epoch: one
+	 * word, so both always agree about each of them. */
+	_Atomic uint64_t turnstile;
 	_Atomic uint64_t begun;    /* jobs of this worker that have begun: the first
 				      so many of those that were sent to it */
 	_Atomic uint64_t current;  /* id of the job whose task is on the CPU; 0: none */
@@ -44,6 +50,14 @@ int blackbox_new(
 
 /* The worker's view of it.  Closes `fd`.  NULL: it cannot be mapped. */
 struct blackbox *blackbox_attach(int fd);
+
+/* The worker: may this job begin, the one after `before` others?  False: the master
+ * has taken it back. */
+bool blackbox_begin(struct blackbox *blackbox, uint32_t epoch, uint64_t before);
+
+/* The master: take back every job that has not begun.  Returns how many have, of
+ * `sent` that were sent. */
+uint64_t blackbox_recall(struct blackbox *blackbox, uint64_t sent);
 
 /* Unmap; NULL is fine. */
 void blackbox_free(struct blackbox *blackbox);

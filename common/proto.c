@@ -140,7 +140,7 @@ int proto_job_put(struct buf *out, const struct proto_job *job)
 	put64(head, job->task);
 	put64(head + 8, job->queued_at_us);
 	put32(head + 16, job->timeout_ms);
-	put32(head + 20, 0);
+	put32(head + 20, job->epoch);
 	if (job->arg_len > LENGTH_MAX || buf_reserve(out, sizeof head + job->arg_len)) {
 		return PM_ENOMEM;
 	}
@@ -157,6 +157,7 @@ int proto_job_get(struct proto_job *job, const uint8_t *payload, size_t len)
 	job->task = get64(payload);
 	job->queued_at_us = get64(payload + 8);
 	job->timeout_ms = get32(payload + 16);
+	job->epoch = get32(payload + 20);
 	job->arg = payload + PROTO_JOB_HEAD_BYTES;
 	job->arg_len = len - PROTO_JOB_HEAD_BYTES;
 	return 0;

@@ -99,11 +99,12 @@ int proto_record_get(
 	struct proto_record *record, const void *frame, size_t len, size_t *at);
 
 /* Payload of a job: task address u64 | queued_at_us u64 | timeout_ms u32 |
- * reserved u32 (0) | argument bytes. */
+ * epoch u32, see blackbox.h | argument bytes. */
 struct proto_job {
 	uint64_t task;
 	uint64_t queued_at_us;
 	uint32_t timeout_ms; /* of one attempt; 0: none */
+	uint32_t epoch;
 	const uint8_t *arg;
 	size_t arg_len;
 };

@@ -15,7 +15,7 @@
 static bool may_take(const struct slot *s)
 {
 	unsigned max = s->pool->options.max_jobs_per_worker;
-	return !max || s->sent_ct < max;
+	return !max || s->sent_ct - s->recalled_ct < max;
 }
 
 /* What is held in its place, also by those that it takes over from. */
@@ -132,6 +132,9 @@ void dispatch_done(const struct slot *s)
  * and comes back when its exit is reported. */
 static void send_job(struct pm_pool *pool, struct job *job, struct slot *s)
 {
+	if (list_empty(&s->held)) {
+		s->moved_at_us = pool->now_us;
+	}
 	ledger_send(job, &s->held, s);
 	job->ordinal = s->sent_ct++;
 	s->taken_ct++;
@@ -139,6 +142,7 @@ static void send_job(struct pm_pool *pool, struct job *job, struct slot *s)
 	struct proto_job payload = {.task = (uint64_t)(uintptr_t)job->task,
 		.queued_at_us = job->queued_at_us,
 		.timeout_ms = job->timeout_ms,
+		.epoch = s->epoch,
 		.arg = job->arg,
 		.arg_len = job->arg_len};
 	buf_clear(&pool->scratch);
@@ -247,10 +251,98 @@ static void run_queue(struct pm_pool *pool)
 	}
 }
 
+/* ------------------------------------------------------------------ recall
+ *
+ * What a worker got in advance waits behind what it runs.  That is for some
+ * milliseconds, by its rate; but the next job may take minutes.  So when a worker
+ * has nothing to do, and another one has not moved for long, it gives back what has
+ * not begun. */
+
+enum { RECALL_AFTER_US = CREDIT_PREFETCH_MS * 1000 };
+
+static bool is_idle(const struct slot *s)
+{
+	return s->state == SLOT_READY && !s->quarantine && may_take(s) &&
+	       held_ct(s) < s->concurrency;
+}
+
+static bool has_excess(const struct slot *s)
+{
+	return (s->state == SLOT_READY || s->state == SLOT_DRAINING) &&
+	       s->held.ct > s->concurrency && s->blackbox;
+}
+
+static void recall(struct slot *s)
+{
+	struct pm_pool *pool = s->pool;
+	uint64_t begun = blackbox_recall(s->blackbox, s->sent_ct);
+	s->epoch++;
+	s->moved_at_us = pool->now_us;
+	while (!list_empty(&s->held)) {
+		struct job *job = list_entry(s->held.head.prev, struct job, link);
+		if (job->ordinal < begun) {
+			break;
+		}
+		s->recalled_ct++;
+		if (job->waiter && job->stop) {
+			cancel_at_once(pool, job, job->stop, pm_error_text(job->stop));
+		} else if (job->waiter) {
+			job->attempts--;
+			ledger_requeue(&pool->ledger, job, false);
+		} else {
+			pool->forgotten_ct--;
+			ledger_free(&pool->ledger, job);
+		}
+	}
+}
+
+static void timer_cb(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	pool_wake(ctx);
+}
+
+static void look_again(struct pm_pool *pool)
+{
+	struct timeval tv = {.tv_usec = RECALL_AFTER_US};
+	if (!pool->recall_timer) {
+		pool->recall_timer = evtimer_new(pool->base, timer_cb, pool);
+	}
+	if (pool->recall_timer && !evtimer_pending(pool->recall_timer, NULL)) {
+		evtimer_add(pool->recall_timer, &tv);
+	}
+}
+
+/* True: there are jobs to be given to those that have nothing to do. */
+static bool recall_for_idle(struct pm_pool *pool)
+{
+	bool idle = false, recalled = false;
+	for (unsigned i = 0; i < pool->slot_ct && !idle; i++) {
+		idle = is_idle(&pool->slots[i]);
+	}
+	for (unsigned i = 0; idle && i < pool->slot_ct; i++) {
+		struct slot *s = &pool->slots[i];
+		if (!has_excess(s)) {
+			continue;
+		}
+		if (pool->now_us - s->moved_at_us >= RECALL_AFTER_US) {
+			recall(s);
+			recalled = true;
+		} else {
+			look_again(pool);
+		}
+	}
+	return recalled;
+}
+
 void dispatch_run(struct pm_pool *pool)
 {
 	run_suspects(pool);
 	run_queue(pool);
+	if (recall_for_idle(pool)) {
+		run_queue(pool);
+	}
 }
 
 void dispatch_flush(struct pm_pool *pool)

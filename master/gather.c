@@ -125,6 +125,7 @@ static enum inbox_verdict on_result(
 		}
 		settle(s, job, &result);
 	}
+	s->moved_at_us = pool->now_us;
 	credit_settled(&s->credit, pool->now_us);
 	if (pool->options.schedule == PM_OWN_SCHEDULER) {
 		dispatch_done(s);

@@ -403,6 +403,7 @@ void pool_free(struct pm_pool *pool)
 	free_event(&pool->results_event);
 	free_event(&pool->control_event);
 	free_event(&pool->beat_timer);
+	free_event(&pool->recall_timer);
 	free_event(&pool->grace_timer);
 	free_event(&pool->deadline_timer);
 	pollfd_free(pool);

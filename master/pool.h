@@ -81,6 +81,9 @@ struct slot {
 	struct list held;       /* jobs sent to it, in that order */
 	uint64_t sent_ct;       /* jobs sent to this generation */
 	uint64_t taken_ct;      /* jobs sent to any */
+	uint64_t recalled_ct;   /* of sent_ct: taken back before they began */
+	uint32_t epoch;         /* of the black box: how often that was */
+	uint64_t moved_at_us;   /* it has ended a job, or got its first */
 	struct credit credit;
 	struct buf
 		cancels; /* ids of held jobs to be stopped, for the end of the turn */
@@ -209,6 +212,7 @@ struct pm_pool {
 	struct event *results_event;
 	struct event *turn_event;
 	struct event *beat_timer;
+	struct event *recall_timer;   /* on demand: jobs may have waited long enough */
 	struct event *grace_timer;    /* of pm_pool_shutdown() */
 	struct event *deadline_timer; /* of ENDING */
 	struct pollfd_set *pollfd;    /* of pm_pool_fd(); NULL: not asked for */

@@ -207,6 +207,8 @@ void slot_start(struct slot *s)
 	s->said_bye = false;
 	s->silent_beats = 0;
 	s->sent_ct = 0;
+	s->recalled_ct = 0;
+	s->epoch = 0;
 	s->recycled = false;
 	s->replaced = false;
 	buf_clear(&s->cancels);

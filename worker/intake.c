@@ -34,6 +34,7 @@ static enum inbox_verdict on_job(
 	task->id = id;
 	task->attempt = attempt;
 	task->timeout_ms = job.timeout_ms;
+	task->epoch = job.epoch;
 	task->fn = (pm_task_fn *)(uintptr_t)job.task;
 	task->queued_at_us = job.queued_at_us;
 	if (job.arg_len) {

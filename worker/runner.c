@@ -157,13 +157,23 @@ static void begin_job(struct pm_task *task)
 {
 	task->started_at_us = clock_now_us();
 	self.started_ct++;
-	atomic_store_explicit(
-		&self.blackbox->begun, task->ordinal + 1, memory_order_relaxed);
 	leak_begin(task);
+}
+
+/* The master has taken it back: another worker has it. */
+static void drop(struct pm_task *task)
+{
+	runner_release(task);
+	runner_free_task(task);
 }
 
 static void run_one(struct seat *seat, struct pm_task *task)
 {
+	if (!task->child &&
+		!blackbox_begin(self.blackbox, task->epoch, task->ordinal)) {
+		drop(task);
+		return;
+	}
 	seat->task = task;
 	task->seat = seat;
 	task->state = TASK_RUNNING;

@@ -33,6 +33,7 @@ struct pm_task {
 	uint64_t id;
 	uint32_t attempt;
 	uint32_t timeout_ms; /* 0: none */
+	uint32_t epoch;      /* see blackbox.h */
 	pm_task_fn *fn;
 	uint64_t ordinal; /* its place among the tasks of this process, from 0 */
 	uint64_t queued_at_us;

@@ -566,8 +566,16 @@ static bool unlimit_forkserver(const struct rlimit *before)
 	return prlimit(forkserver_of(getpid()), RLIMIT_NOFILE, before, NULL) == 0;
 }
 
+static bool has_forkserver(void *unused)
+{
+	(void)unused;
+	return forkserver_of(getpid()) > 0;
+}
+
 static size_t forkserver_fds(void)
 {
+	/* It gives itself its name a moment after it has started. */
+	cr_assert(wait_for(has_forkserver, NULL, 10000));
 	return entries_of(keep_printf("/proc/%d/fd", (int)forkserver_of(getpid())));
 }
 
