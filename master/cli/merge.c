@@ -106,7 +106,8 @@ static int open_all(struct merge *m, const struct settings *want, struct input *
 	struct scan_file file = {.fd = m->fd,
 		.name = m->name,
 		.packed = unpack_is_packed(m->fd),
-		.csv = m->csv};
+		.csv = m->csv,
+		.kept = true};
 	code = resume_read(&m->results, &file, in, want->unordered);
 	m->in_order = !want->unordered;
 	return code ? code : open_source(m, file.packed);

@@ -9,12 +9,14 @@
 #include "master/cli/run.h"
 
 #include <event2/event.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/cli/job.h"
 #include "common/cli/outcome.h"
 #include "common/cli/settings.h"
 #include "common/clock.h"
@@ -83,6 +85,20 @@ static void give_up(struct run *run, int error)
 	pm_pool_cancel(run->pool);
 }
 
+/* Which job was one too many.  Its URL only: headers and bodies have secrets. */
+static void say_halted(const struct run *run, const struct pm_result *result,
+	const struct outcome *outcome)
+{
+	struct job job;
+	uint64_t index = 0;
+	int err = job_read(&job, &index, result->arg, result->arg_len);
+	message_print("halted",
+		"%" PRIu64 " failed, at last job %" PRIu64 " with %s: %s",
+		run->halt.failed, index, outcome_class_name(outcome->class),
+		!err && job.url ? job.url : "no URL");
+	job_fini(&job);
+}
+
 /* A job has ended for good. */
 static void ended(struct run *run, const struct pm_result *result)
 {
@@ -90,17 +106,7 @@ static void ended(struct run *run, const struct pm_result *result)
 	if (!halt_count(&run->halt, &settings, outcome.class == OUTCOME_OK)) {
 		return;
 	}
-	struct job_head head = {0};
-	const char *line = "";
-	size_t len = 0;
-	if (result->arg_len >= sizeof head) {
-		memcpy(&head, result->arg, sizeof head);
-		line = (const char *)result->arg + sizeof head;
-		len = result->arg_len - sizeof head;
-	}
-	message_print("halted", "%llu failed, at last job %llu with %s: %.*s",
-		(unsigned long long)run->halt.failed, (unsigned long long)head.index,
-		outcome_class_name(outcome.class), (int)(len < 200 ? len : 200), line);
+	say_halted(run, result, &outcome);
 	stop(run, STOP_HALT, false);
 	if (settings.halt == HALT_NOW) {
 		event_active(run->halted, 0, 0);
@@ -410,6 +416,9 @@ static int open_all(struct run *run)
 	}
 	if (!code) {
 		code = deliver_open(&run->deliver, &settings, run->input);
+	}
+	if (!code && settings.stats) {
+		code = stats_check(&settings, run->input); /* now there is an output */
 	}
 	if (!code) {
 		code = open_events(run);

@@ -28,12 +28,15 @@ static const char LINE_START[] = "{\"index\":";
 static const char PREFIX_END[] = ",\"ok\":";
 enum { START_LEN = sizeof LINE_START - 1, PREFIX_END_LEN = sizeof PREFIX_END - 1 };
 
+static const char *advice(const struct scan *s)
+{
+	return s->file.kept ? "" : "; name another output, or --force to overwrite it";
+}
+
 int scan_damaged(const struct scan *s, const char *why)
 {
 	message_at(s->file.name, s->line,
-		"not a results file of poolmap, or damaged: %s; name another "
-		"output, or --force to overwrite it",
-		why);
+		"not a results file of poolmap, or damaged: %s%s", why, advice(s));
 	return EXIT_MISMATCH;
 }
 
@@ -43,9 +46,8 @@ static int cannot_read(const struct scan *s, int error)
 	if (error == PM_EINVAL) {
 		message_print(s->file.name,
 			"not a packed results file of poolmap, or damaged: no gzip at "
-			"byte %" PRIu64 " of what was unpacked; name another output, "
-			"or --force to overwrite it",
-			s->offset);
+			"byte %" PRIu64 " of what was unpacked%s",
+			s->offset, advice(s));
 		return EXIT_MISMATCH;
 	}
 	message_print(s->file.name, "cannot be read to resume, at byte %" PRIu64 ": %s",

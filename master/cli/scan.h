@@ -36,6 +36,7 @@ struct scan_file {
 	const char *name; /* for messages */
 	bool packed;
 	const struct csv *csv; /* NULL: its lines are JSON */
+	bool kept;             /* it is not the output, which could be another */
 };
 
 /* A row of CSV as far as it was read. */

@@ -160,6 +160,40 @@ static int check_directory(const char *path)
 	return code;
 }
 
+/* Is it this file, by whatever name?  NULL is none. */
+static bool is_file(const struct stat *st, const char *other)
+{
+	struct stat its;
+	return other && !is_stdout(other) && stat(other, &its) == 0 &&
+	       S_ISREG(its.st_mode) && its.st_dev == st->st_dev &&
+	       its.st_ino == st->st_ino;
+}
+
+static bool is_name(const char *path, const char *other)
+{
+	return other && strcmp(path, other) == 0;
+}
+
+static int check_existing(
+	const struct stat *st, const struct settings *want, const struct input *in)
+{
+	const char *path = want->stats;
+	if (S_ISDIR(st->st_mode)) {
+		return usage(path, "it is a directory");
+	}
+	if (input_has_file(in, st->st_dev, st->st_ino)) {
+		return usage(path, "it is a job file of this run");
+	}
+	if (is_file(st, want->output) || is_file(st, want->failed) ||
+		is_file(st, want->retry_failed)) {
+		return usage(path, "it holds results or jobs of this run");
+	}
+	if (S_ISREG(st->st_mode)) {
+		return check_directory(path);
+	}
+	return access(path, W_OK) ? usage(path, strerror(errno)) : 0;
+}
+
 int stats_check(const struct settings *want, const struct input *in)
 {
 	struct stat st;
@@ -169,22 +203,10 @@ int stats_check(const struct settings *want, const struct input *in)
 			       ? usage(path, "the results go to standard output")
 			       : 0;
 	}
-	if (strcmp(path, want->output) == 0 ||
-		(want->failed && strcmp(path, want->failed) == 0)) {
+	if (is_name(path, want->output) || is_name(path, want->failed)) {
 		return usage(path, "another output has that name");
 	}
-	if (stat(path, &st)) {
-		return check_directory(path);
-	}
-	if (S_ISDIR(st.st_mode)) {
-		return usage(path, "it is a directory");
-	}
-	if (input_has_file(in, st.st_dev, st.st_ino)) {
-		return usage(path, "it is a job file of this run");
-	}
-	return S_ISREG(st.st_mode)  ? check_directory(path)
-	       : access(path, W_OK) ? usage(path, strerror(errno))
-				    : 0;
+	return stat(path, &st) ? check_directory(path) : check_existing(&st, want, in);
 }
 
 static int write_all(int fd, const struct buf *bytes)

@@ -19,8 +19,9 @@
 #include "master/cli/input.h"
 #include "master/cli/summary.h"
 
-/* Can want->stats be written at the end, as far as can be told now?  Returns 0
- * or EXIT_USAGE, and says why. */
+/* Can want->stats be written at the end, as far as can be told now?  To be asked
+ * before the outputs are opened, and again when they are there: they may have
+ * been named in two ways.  Returns 0 or EXIT_USAGE, and says why. */
 int stats_check(const struct settings *want, const struct input *in);
 
 /* Append the object and a LF.  Returns 0 or PM_ENOMEM. */

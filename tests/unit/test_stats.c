@@ -123,6 +123,13 @@ Test(stats, refuses_names_that_cannot_be)
 	cr_assert_eq(check("./jobs", "out", NULL), EXIT_USAGE);
 	cr_assert_eq(check(".", "out", NULL), EXIT_USAGE);
 	cr_assert_eq(check("none/new", "out", NULL), EXIT_USAGE);
+	cr_assert_eq(link("jobs", "results"), 0);
+	input_close(in);
+	static const char *const other[] = {"/dev/null"};
+	cr_assert_eq(input_open(&in, other, 1), 0);
+	cr_assert_eq(check("./results", "results", NULL), EXIT_USAGE);
+	cr_assert_eq(check("./results", "out", "results"), EXIT_USAGE);
+	cr_assert_eq(unlink("results"), 0);
 }
 
 /* The old file or the new one: never half of one, and no other file stays. */
