@@ -6,10 +6,12 @@
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -128,7 +130,7 @@ static void stop(void)
 }
 
 /* A result of the job, as a worker would send it. */
-static void put(size_t i, bool ok)
+static int try_put(size_t i, bool ok)
 {
 	char line[100];
 	struct buf arg = {0}, bytes = {0};
@@ -159,9 +161,14 @@ static void put(size_t i, bool ok)
 		cr_assert_eq(deliver_flush(&d), 0);
 		code = deliver_put(&d, &result);
 	}
-	cr_assert_eq(code, 0);
 	buf_fini(&arg);
 	buf_fini(&bytes);
+	return code;
+}
+
+static void put(size_t i, bool ok)
+{
+	cr_assert_eq(try_put(i, ok), 0, "job %zu", i);
 }
 
 static bool fails(size_t i)
@@ -574,4 +581,90 @@ Test(deliver, retries_refuse_what_is_not_theirs)
 	want.retry_failed = ".";
 	cr_assert_eq(start(), EXIT_USAGE);
 	cr_assert_neq(access("new", F_OK), 0);
+}
+
+/* ------------------------------------------------------------------ no more room */
+
+static void limit_files(rlim_t bytes)
+{
+	struct rlimit limit;
+	cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes;
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* Deliver and flush until there is no room. */
+static void run_out_of_room(void)
+{
+	int code = 0;
+	cr_assert_eq(start(), 0);
+	for (size_t i = 0; i < JOBS && !code; i++) {
+		code = deliver_has(&d, i) ? 0 : try_put(i, !fails(i));
+		code = code ? code : deliver_flush(&d);
+	}
+	cr_assert_eq(code, EXIT_OUTPUT);
+	cr_assert_eq(deliver_close(&d), EXIT_OUTPUT);
+	deliver_discard(&d);
+	input_close(in);
+}
+
+/* What was written ends in a whole row, and can be gone on with. */
+static void check_no_room(const char *row_end)
+{
+	char *full = strdup(whole_run());
+	size_t size = 0;
+	struct stat st;
+	cr_assert_eq(stat(want.output, &st), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	for (size = 5; size < (size_t)st.st_size; size += 61) {
+		want.force = true;
+		want.resume = false;
+		limit_files(size);
+		run_out_of_room();
+		limit_files(RLIM_INFINITY);
+		const char *part = content(want.output);
+		size_t len = strlen(part), end_len = strlen(row_end);
+		cr_assert_eq(strncmp(part, full, len), 0, "%zu bytes", size);
+		cr_assert(len == 0 || (len > end_len && strcmp(part + len - end_len,
+								row_end) == 0),
+			"%zu bytes: %s", size, part);
+		want.force = false;
+		want.resume = true;
+		cr_assert_eq(start(), 0);
+		cr_assert_eq(resume_torn_bytes(d.resume), 0, "%zu bytes", size);
+		deliver(0, JOBS);
+		stop();
+		cr_assert_str_eq(content(want.output), full, "%zu bytes", size);
+	}
+	free(full);
+}
+
+Test(deliver, csv_ends_in_a_whole_row_when_there_is_no_room)
+{
+	want.format = FORMAT_CSV;
+	check_no_room("\r\n");
+}
+
+Test(deliver, packed_results_end_in_a_whole_member_when_there_is_no_room)
+{
+	want.output = "out.gz";
+	want.sync = SYNC_ALWAYS;
+	check_no_room("}\n");
+}
+
+Test(deliver, packed_results_are_cut_back_to_nothing_if_no_member_was_whole)
+{
+	struct stat st;
+	want.output = "out.gz";
+	want.sync = SYNC_NONE;
+	signal(SIGXFSZ, SIG_IGN);
+	cr_assert_eq(start(), 0);
+	deliver(0, JOBS);
+	limit_files(20);
+	cr_assert_eq(deliver_close(&d), EXIT_OUTPUT);
+	limit_files(RLIM_INFINITY);
+	deliver_discard(&d);
+	input_close(in);
+	cr_assert_eq(stat("out.gz", &st), 0);
+	cr_assert_eq(st.st_size, 0);
 }
