@@ -93,20 +93,21 @@ static void write_text(const struct buf *text)
 
 static void print_summary(const struct run_end *end)
 {
-	struct buf text = {0}, again = {0};
+	struct buf text = {0}, again = {0}, retry = {0};
 	struct summary_facts facts = facts_of(end);
 	if (!input_regular(end->input)) {
 		facts.never = "the jobs did not come from a regular file";
 	} else if (strcmp(settings.output, "-") != 0) {
 		facts.again = again_command(&again, end->argc, end->argv);
-		facts.inputs = settings.inputs;
-		facts.input_ct = settings.input_ct;
+		facts.retry =
+			again_retry(&retry, end->argc, end->argv, settings.output);
 	}
 	if (summary_render(&text, &facts) == 0) {
 		write_text(&text);
 	}
 	buf_fini(&text);
 	buf_fini(&again);
+	buf_fini(&retry);
 }
 
 int run_end(struct run_end *end)

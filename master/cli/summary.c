@@ -472,26 +472,13 @@ static uint64_t hopeless(const struct tally *t)
 	       t->by_class[OUTCOME_SCHEME];
 }
 
-/* With the results of the others between theirs. */
-static void say_retry_failed(struct page *p, const char *output)
-{
-	say(p, "To run those again, into a file that has all results:\n"
-	       "  poolmap run --retry-failed ");
-	say_path(p);
-	say(p, " -o %s", output);
-	for (size_t i = 0; i < p->facts->input_ct && !p->err; i++) {
-		say(p, " ");
-		p->err = p->err ? p->err : shell_word(p->out, p->facts->inputs[i]);
-	}
-	say(p, "\n");
-}
-
 /* The output of the second try must not be the file that it reads. */
 static void say_how_to_retry(struct page *p)
 {
 	bool taken = strcmp(p->facts->output, "retry.jsonl") == 0;
-	if (p->facts->inputs) {
-		say_retry_failed(p, taken ? "retry-2.jsonl" : "retry.jsonl");
+	if (p->facts->retry) {
+		say(p, "To run those again, into a file that has all results:\n  %s\n",
+			p->facts->retry);
 		return;
 	}
 	say(p, "To fetch the URLs of those again:\n"

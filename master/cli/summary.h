@@ -10,7 +10,6 @@
 #ifndef MASTER_CLI_SUMMARY_H
 #define MASTER_CLI_SUMMARY_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "common/buf.h"
@@ -37,10 +36,10 @@ struct summary_facts {
 	unsigned workers;
 	uint64_t workers_lost;
 	uint64_t jobs_rerun;
-	const char *again;         /* the command that goes on, ready for a shell;
-				    * NULL: the run cannot be resumed */
-	const char *const *inputs; /* job files that can be read again; NULL: not */
-	size_t input_ct;
+	const char *again; /* the command that goes on, ready for a shell;
+			    * NULL: the run cannot be resumed */
+	const char *retry; /* the command that runs again what failed; NULL: not
+			    * known */
 	const char *never; /* why not, when `again` is NULL, as the end of a
 			    * sentence without its full stop; NULL: the
 			    * summary finds a reason */

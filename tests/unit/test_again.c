@@ -143,3 +143,42 @@ Test(again, leaves_the_words_as_they_are, .timeout = 10)
 	cr_assert_str_eq(argv[3], "a b");
 	cr_assert_null(argv[4]);
 }
+
+/* -------------------------------------------------------------------- retrying */
+
+static void check_retry(
+	const char *expected, const char *results, const char *const *words)
+{
+	char *argv[16];
+	int argc = 0;
+	for (; words[argc]; argc++) {
+		argv[argc] = (char *)(uintptr_t)words[argc];
+	}
+	buf_clear(&out);
+	const char *command = again_retry(&out, argc, argv, results);
+	if (expected) {
+		cr_assert_str_eq(command, expected);
+	} else {
+		cr_assert_null(command);
+	}
+}
+
+#define COMMAND(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+Test(again, tells_how_to_run_again_what_failed, .timeout = 10)
+{
+	check_retry("poolmap run --retry-failed r.jsonl -o retry.jsonl -q --csv j",
+		"r.jsonl",
+		COMMAND("poolmap", "run", "-q", "--csv", "-o", "r.jsonl", "j"));
+	check_retry("poolmap run --retry-failed /a/r.csv.gz -o retry.csv.gz j",
+		"/a/r.csv.gz",
+		COMMAND("poolmap", "run", "--output=/a/r.csv.gz", "--force", "--failed",
+			"f", "j"));
+	check_retry("poolmap run --retry-failed 'a b' -o retry.jsonl -- -o j", "a b",
+		COMMAND("poolmap", "run", "-oa b", "--failed=f", "--", "-o", "j"));
+	check_retry("poolmap run --retry-failed retry.jsonl -o retry-2.jsonl j",
+		"retry.jsonl",
+		COMMAND("poolmap", "run", "--retry-failed", "r.jsonl", "--resume",
+			"--output", "retry.jsonl", "j"));
+	check_retry(NULL, "r", COMMAND("poolmap", "run", "-qo", "r", "j"));
+}
