@@ -79,25 +79,43 @@ int body_file_add(struct body_file *b, const void *bytes, size_t len)
 	return err;
 }
 
-static int publish(struct spool *s, bool sync, const char *hex)
+/* A file of that name and size has the same bytes.  Not of that size is one that a
+ * crash of the machine has cut off. */
+static bool is_there(int to, const char *hex, uint64_t len)
 {
-	char sub[FAN_OUT + 1];
-	snprintf(sub, sizeof sub, "%.*s", FAN_OUT, hex);
+	struct stat st;
+	return fstatat(to, hex, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	       (uint64_t)st.st_size == len;
+}
+
+static int put_into(struct spool *s, int to, bool sync, const char *hex)
+{
 	int err = spool_to_file(s);
 	if (err) {
 		return err;
 	}
-	int to = make_dir(dir_fd, sub, O_NOFOLLOW);
-	if (to >= 0) {
-		err = temp_file_publish(&s->file, dir_fd, to, hex, sync);
-	}
-	if (to < 0 || err || (sync && fsync(dir_fd) < 0)) {
+	if (temp_file_publish(&s->file, dir_fd, to, hex, sync) ||
+		(sync && fsync(dir_fd) < 0)) {
 		s->disk_error = errno;
-		err = PM_ESYSTEM;
+		return PM_ESYSTEM;
 	}
-	if (to >= 0) {
-		close(to);
+	return 0;
+}
+
+/* What is there is not written again, unless it must be on the disk: replacing files
+ * takes many times as long as making new ones. */
+static int publish(struct spool *s, bool sync, const char *hex)
+{
+	char sub[FAN_OUT + 1];
+	snprintf(sub, sizeof sub, "%.*s", FAN_OUT, hex);
+	int to = make_dir(dir_fd, sub, O_NOFOLLOW);
+	if (to < 0) {
+		s->disk_error = errno;
+		return PM_ESYSTEM;
 	}
+	bool there = !sync && is_there(to, hex, s->len);
+	int err = there ? 0 : put_into(s, to, sync, hex);
+	close(to);
 	return err;
 }
 
