@@ -93,7 +93,7 @@ $(B)/tests/%: $(B)/tests/%.o $(HARNESS_OBJ) $(B)/tests/modules.a
 	@$(LINK) -o $@ $< $(HARNESS_OBJ) $(B)/tests/modules.a $(TEST_LIBS)
 $(B)/tests/support/origin: $(ORIGIN_OBJ)
 	@echo "  LD  $@"
-	@$(LINK) -o $@ $^ $(LIB_LIBS) -levent_openssl -lssl -lcrypto
+	@$(LINK) -o $@ $^ $(LIB_LIBS) -levent_openssl -lssl -lcrypto -lz
 # They include <poolmap.h>, as a program outside the tree does.
 $(EXAMPLES:%=%.o): PKG_CFLAGS := -Icommon
 $(B)/tests/examples/readhub: EXAMPLE_LIBS := -ljansson

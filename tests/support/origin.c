@@ -36,6 +36,7 @@ static const char help[] =
 	"  /  /status/N  /delay/MS  /size/BYTES[?chunked]  /bytes/BYTES[?chunked]\n"
 	"  /redirect/N  /redirect-to?url=ESCAPED  /loop  /echo  /headers/N\n"
 	"  /bigheader/BYTES  /endless  /reset  /reset/BYTES  /close\n"
+	"  /gzip/BYTES  /two-lengths  /length-and-chunks\n"
 	"  /truncate/BYTES  /drip/BYTES/MS  /hang  /garbage  /once/ANY\n"
 	"  /count/NAME  /unstable/NAME/K  /hold/NAME  /release/NAME\n"
 	"  /counts  /reset-counts\n";

@@ -15,6 +15,7 @@
  *   origin_request.c  the request parser; knows bytes, not sockets
  *   origin_paths.c    the table of paths, and those that behave
  *   origin_site.c     the paths that are like a site: pages with links, an API
+ *   origin_gzip.c     the paths with compressed bodies
  *   origin_faults.c   the paths that misbehave
  *   origin_tally.c    the paths that remember: counters, holds, releases
  *   origin_tls.h      what is TLS and HTTP/2, with files of its own
@@ -43,6 +44,7 @@
 #define ORIGIN_NAMES_MAX (1u << 20)   /* names one tally remembers: 500 beyond */
 #define ORIGIN_DELAY_MAX 3600000u     /* ms, /delay and /drip: 404 beyond */
 #define ORIGIN_SIZE_MAX (1ull << 40)  /* bytes, /size and the like: 404 beyond */
+#define ORIGIN_GZIP_MAX (1ull << 30)  /* bytes, /gzip: 404 beyond */
 #define ORIGIN_HEADERS_MAX 100000u    /* lines, /headers: 404 beyond */
 #define ORIGIN_HEADER_MAX (16u << 20) /* bytes, /bigheader: 404 beyond */
 
@@ -227,7 +229,8 @@ struct route {
 	bool control; /* the tests' own, counted neither as request nor open */
 };
 
-extern const struct route paths_plain[], paths_site[], paths_faults[], paths_tally[];
+extern const struct route paths_plain[], paths_site[], paths_faults[], paths_tally[],
+	paths_gzip[];
 
 const struct route *path_find(struct slice path, struct slice *rest);
 

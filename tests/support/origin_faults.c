@@ -108,6 +108,32 @@ static bool answer_garbage(struct conn *c, struct slice rest)
 	return true;
 }
 
+/* Framing that can be read in two ways. */
+static bool answer_doubtful(struct conn *c, struct slice rest, const char *doubt)
+{
+	if (rest.at) {
+		return false;
+	}
+	conn_head(c, 200, "text/plain");
+	evbuffer_add_printf(conn_out(c),
+		"%s\r\n\r\n"
+		"5\r\nhello\r\n0\r\n\r\n",
+		doubt);
+	conn_done(c, END_NONE);
+	return true;
+}
+
+static bool answer_two_lengths(struct conn *c, struct slice rest)
+{
+	return answer_doubtful(c, rest, "Content-Length: 15\r\nContent-Length: 3");
+}
+
+static bool answer_length_and_chunks(struct conn *c, struct slice rest)
+{
+	return answer_doubtful(
+		c, rest, "Content-Length: 15\r\nTransfer-Encoding: chunked");
+}
+
 static bool answer_endless(struct conn *c, struct slice rest)
 {
 	struct body body = {.kind = BODY_TEXT, .end = UINT64_MAX, .then = END_FIN};
@@ -129,5 +155,7 @@ const struct route paths_faults[] = {
 	{"hang", answer_hang, false},
 	{"garbage", answer_garbage, false},
 	{"endless", answer_endless, false},
+	{"two-lengths", answer_two_lengths, false},
+	{"length-and-chunks", answer_length_and_chunks, false},
 	{NULL, NULL, false},
 };
