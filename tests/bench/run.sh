@@ -1,7 +1,7 @@
 #!/bin/bash
 # The measurements of tests/bench/README.md, all in one run, side by side.
 #
-#   tests/bench/run.sh BUILD_DIR [keepalive|concurrency|memory]...
+#   tests/bench/run.sh BUILD_DIR [keepalive|tls|concurrency|memory]...
 #
 # Needs nginx, curl and wget2 beside what the build needs:
 #   apt-get install --no-install-recommends nginx-light wget2 curl
@@ -9,7 +9,7 @@
 set -euo pipefail
 build=$1
 shift
-parts=${*:-keepalive concurrency memory}
+parts=${*:-keepalive tls concurrency memory}
 rounds=${ROUNDS:-5}
 
 for tool in nginx curl wget2; do
@@ -90,10 +90,10 @@ CONF
 
 start_origin() {
 	mkfifo "$dir/life"
-	"$build/tests/support/origin" <"$dir/life" >"$dir/origin" &
+	"$build/tests/support/origin" --tls "$dir" <"$dir/life" >"$dir/origin" &
 	pids+=($!)
 	exec 9>"$dir/life"
-	until grep -q listening "$dir/origin"; do :; done
+	until grep -q 'tls h2-cut' "$dir/origin"; do :; done
 	origin=$(sed -n 's/^listening //p' "$dir/origin")
 }
 
@@ -125,6 +125,33 @@ keepalive() {
 		echo "CPU per URL at -c $c: poolmap / bare loop = $(ratio "$(median poolmap-$c 3)" "$(median bare-$c 3)")  (at most 1.60)"
 	done
 	echo "wall time: poolmap -c 64 / curl -Z = $(ratio "$(median poolmap-64 2)" "$(median curl-Z-64 2)"), poolmap -c 64 / wget2 = $(ratio "$(median poolmap-64 2)" "$(median wget2-64 2)")  (below 1)"
+}
+
+# The authorities of the system and the origin's: a store of the usual size.  A port
+# that resumes sessions, and one that does not.
+tls() {
+	local ct=10000 port workers
+	cat "${CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}" "$dir/ca.pem" >"$dir/cas.pem"
+	echo "== $ct URLs of the origin, each on a TLS connection of its own; $rounds rounds"
+	for port in good no-sessions; do
+		seq $ct | sed "s|^|https://$(sed -n "s/^tls $port //p" "$dir/origin")/size/100?|" >"$dir/$port"
+	done
+	for _ in $(seq "$rounds"); do
+		for port in good no-sessions; do
+			measured "bare-$port" "$bare" "$dir/$port" 64 "$dir/cas.pem"
+			for workers in 1 2; do
+				measured "poolmap-$port-$workers" "$poolmap" run --no-config -q -w $workers -c 64 \
+					--cacert "$dir/cas.pem" -H 'Connection: close' "$dir/$port" -o "$dir/out" --force
+				check_results "$dir/out" $ct
+			done
+		done
+	done
+	for port in good no-sessions; do
+		for workers in 1 2; do
+			echo "CPU per handshake, $port, -w $workers: poolmap / bare loop = $(ratio \
+				"$(median poolmap-$port-$workers 3)" "$(median bare-$port 3)")  (at most 1.20)"
+		done
+	done
 }
 
 concurrency() {

@@ -28,6 +28,7 @@ static const char help[] =
 	"              \"tls NAME 127.0.0.1:PORT\" for each of good, wrong-host,\n"
 	"              expired, self-signed, unknown-ca, client (wants a "
 	"certificate),\n"
+	"              no-sessions (none is resumed),\n"
 	"              h2, h2-refuse, h2-reset, h2-cut (HTTP/2, right and wrong)\n"
 	"  --linger    do not watch standard input; end by SIGTERM\n"
 	"  --help      this text\n"

@@ -12,17 +12,18 @@
 #include <string.h>
 
 const struct tls_kind tls_kinds[] = {
-	{"good", IDENTITY_GOOD, false, H2_NONE},
-	{"wrong-host", IDENTITY_WRONG_HOST, false, H2_NONE},
-	{"expired", IDENTITY_EXPIRED, false, H2_NONE},
-	{"self-signed", IDENTITY_SELF_SIGNED, false, H2_NONE},
-	{"unknown-ca", IDENTITY_UNKNOWN_CA, false, H2_NONE},
-	{"client", IDENTITY_GOOD, true, H2_NONE},
-	{"h2", IDENTITY_GOOD, false, H2_ANSWER},
-	{"h2-refuse", IDENTITY_GOOD, false, H2_REFUSE},
-	{"h2-reset", IDENTITY_GOOD, false, H2_RESET},
-	{"h2-cut", IDENTITY_GOOD, false, H2_CUT},
-	{NULL, IDENTITY_CA, false, H2_NONE},
+	{"good", IDENTITY_GOOD, false, false, H2_NONE},
+	{"wrong-host", IDENTITY_WRONG_HOST, false, false, H2_NONE},
+	{"expired", IDENTITY_EXPIRED, false, false, H2_NONE},
+	{"self-signed", IDENTITY_SELF_SIGNED, false, false, H2_NONE},
+	{"unknown-ca", IDENTITY_UNKNOWN_CA, false, false, H2_NONE},
+	{"client", IDENTITY_GOOD, true, false, H2_NONE},
+	{"no-sessions", IDENTITY_GOOD, false, true, H2_NONE},
+	{"h2", IDENTITY_GOOD, false, false, H2_ANSWER},
+	{"h2-refuse", IDENTITY_GOOD, false, false, H2_REFUSE},
+	{"h2-reset", IDENTITY_GOOD, false, false, H2_RESET},
+	{"h2-cut", IDENTITY_GOOD, false, false, H2_CUT},
+	{NULL, IDENTITY_CA, false, false, H2_NONE},
 };
 
 struct tls {
@@ -118,6 +119,11 @@ SSL_CTX *tls_context(struct tls *t, const struct tls_kind *kind)
 		complain(kind->name);
 		SSL_CTX_free(context);
 		return NULL;
+	}
+	if (kind->forgets) {
+		SSL_CTX_set_num_tickets(context, 0);
+		SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+		SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	}
 	if (kind->h2 != H2_NONE) {
 		SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);

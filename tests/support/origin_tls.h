@@ -59,6 +59,7 @@ struct tls_kind {
 	const char *name;
 	enum identity_kind identity;
 	bool wants_client;
+	bool forgets; /* no session is ever resumed */
 	enum h2_manner h2;
 };
 
