@@ -4,14 +4,20 @@
  */
 #include "master/cli/retry_policy.h"
 
-#include "common/cli/retry.h"
 #include "common/cli/retry_after.h"
+
+/* For these another attempt is nonsense or not ours to make, whatever --retry-on says:
+ * the job would be as bad again, the pool has tried, somebody said stop. */
+static const uint32_t never = 1u << OUTCOME_OK | 1u << OUTCOME_BAD_JOB |
+			      1u << OUTCOME_BAD_URL | 1u << OUTCOME_SCHEME |
+			      1u << OUTCOME_ROBOTS | 1u << OUTCOME_WORKER_LOST |
+			      1u << OUTCOME_CANCELLED;
+_Static_assert(OUTCOME_CLASS_CT <= 32, "a bit for each class");
 
 /* Does what went wrong deserve another attempt? */
 static bool is_worth_it(const struct outcome *outcome, const struct settings *s)
 {
-	if (outcome->class >= OUTCOME_CLASS_CT ||
-		retry_never_classes >> outcome->class & 1u) {
+	if (outcome->class >= OUTCOME_CLASS_CT || never >> outcome->class & 1u) {
 		return false;
 	}
 	if (s->retry_classes >> outcome->class & 1u) {
