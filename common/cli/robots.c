@@ -88,10 +88,11 @@ static void put_encoded(struct path *path, int byte)
 	put(path, text, 3);
 }
 
-/* Bytes that are literal in a rule and never stand for themselves in a path. */
+/* What no URL may have as it is, though some do; and what a rule could not tell from
+ * a wildcard. */
 static bool is_encoded_always(unsigned char c)
 {
-	return c <= ' ' || c >= 0x7f || c == '*' || c == '$';
+	return c <= ' ' || c >= 0x7f || strchr("*$\"<>\\^`{|}", c);
 }
 
 /* Take one byte, or what stands for one. */

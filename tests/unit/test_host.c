@@ -86,6 +86,9 @@ Test(host, knows_an_address_in_every_spelling, .timeout = 60)
 	expect_lane("http://4294967295/", "http://255.255.255.255");
 	expect_lane("http://4294967296/", "http://4294967296");
 	expect_lane("http://1.2.3.256/", "http://1.2.3.256");
+	expect_lane("http://1.256.3.4/", "http://1.256.3.4");
+	expect_lane("http://1.2.65536/", "http://1.2.65536");
+	expect_lane("http://0377.255.0xffff/", "http://255.255.255.255");
 	expect_lane("http://1.2.3.4.5/", "http://1.2.3.4.5");
 	expect_lane("http://08.1/", "http://08.1");
 	expect_lane("http://0x/", "http://0x");
@@ -120,6 +123,8 @@ Test(host, finds_the_url_of_an_object, .timeout = 60)
 		"http://a.com");
 	expect_lane("{\"url\":\"http://x\\u00e9\\u20ac\\ud83d\\ude00.com/\"}",
 		"http://x\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80.com");
+	expect_lane("{\"url\":\"http://\\u0080\\u07ff\\u0800\\uffff\\ud800\\udc00\"}",
+		"http://\xC2\x80\xDF\xBF\xE0\xA0\x80\xEF\xBF\xBF\xF0\x90\x80\x80");
 	expect_lane("{\"url\":\"http://x\xC3\xA9.com\"}", "http://x\xC3\xA9.com");
 	expect_lane("{\"url_\":\"http://b.com\",\"ur\":\"http://c.com\",\"urls\":1,"
 		    "\"url\":\"http://a.com\"}",

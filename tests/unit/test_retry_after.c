@@ -84,6 +84,9 @@ Test(retry_after, finds_the_century_of_two_digits, .timeout = 30)
 	expect_date("Friday, 01-Jan-77 00:00:00 GMT", in_2026, 220924800);
 	expect_date("Thursday, 01-Jan-26 00:00:00 GMT", in_2026, 1767225600);
 	expect_date("Friday, 01-Jan-99 00:00:00 GMT", in_2026, 915148800);
+	int64_t in_2080 = INT64_C(3471292800);
+	expect_date("Sunday, 01-Jan-30 00:00:00 GMT", in_2080, INT64_C(5049129600));
+	expect_date("Wednesday, 01-Jan-31 00:00:00 GMT", in_2080, 1924992000);
 	expect_date("Friday, 01-Jan-00 00:00:00 GMT", INT64_C(4070908800),
 		INT64_C(4102444800));
 }

@@ -182,6 +182,30 @@ Test(robots, compares_what_is_encoded_with_what_is_not, .timeout = 60)
 	expect(ALL "Disallow: /a%4", "/a%4", false);
 }
 
+Test(robots, decodes_what_needs_no_encoding_and_nothing_else, .timeout = 60)
+{
+	static const char same[] = "abcxyzABCXYZ0189-_~";
+	static const char reserved[] = "!&'()+,;=:@/?#[]%", bad[] = "$*\"<>\\^`{|}";
+	char rule[64], encoded[8], raw[8];
+	for (const char *c = same; *c; c++) {
+		snprintf(rule, sizeof rule, ALL "Disallow: /x%c$\n", *c);
+		snprintf(encoded, sizeof encoded, "/x%%%02x", (unsigned)*c);
+		expect(rule, encoded, false);
+	}
+	for (const char *c = reserved; *c; c++) {
+		snprintf(rule, sizeof rule, ALL "Disallow: /x%%%02x$\n", (unsigned)*c);
+		snprintf(encoded, sizeof encoded, "/x%%%02X", (unsigned)*c);
+		snprintf(raw, sizeof raw, "/x%c", *c);
+		expect(rule, encoded, false);
+		expect(rule, raw, true);
+	}
+	for (const char *c = bad; *c; c++) {
+		snprintf(rule, sizeof rule, ALL "Disallow: /x%%%02x$\n", (unsigned)*c);
+		snprintf(raw, sizeof raw, "/x%c", *c);
+		expect(rule, raw, false);
+	}
+}
+
 Test(robots, resolves_dots_before_it_compares, .timeout = 60)
 {
 	static const char text[] = ALL "Disallow: /private\nDisallow: /dir/$\n";
