@@ -69,6 +69,13 @@ Test(host, drops_users_and_is_not_fooled_by_them, .timeout = 60)
 	}
 	buf_puts(&line, "@example.com/");
 	expect_lane(buf_text(&line), "http://example.com");
+	buf_clear(&line);
+	buf_puts(&line, "http://example.com:");
+	for (int i = 0; i < 60000; i++) {
+		buf_puts(&line, "0");
+	}
+	buf_puts(&line, "81");
+	expect_lane(buf_text(&line), "http://example.com:81");
 	buf_fini(&line);
 }
 

@@ -180,6 +180,8 @@ Test(robots, compares_what_is_encoded_with_what_is_not, .timeout = 60)
 	expect(ALL "Disallow: /a%zz", "/a%zz", false);
 	expect(ALL "Disallow: /a%", "/a%", false);
 	expect(ALL "Disallow: /a%4", "/a%4", false);
+	expect(ALL "Disallow: /%4g", "/P", true);
+	expect(ALL "Disallow: /%g1", "/%01", true);
 }
 
 Test(robots, decodes_what_needs_no_encoding_and_nothing_else, .timeout = 60)
