@@ -874,8 +874,29 @@ struct pm_request {
 	const char *ca_file; /* PEM; NULL: the system's */
 	const char *cert;    /* PEM file: a certificate for servers that want one */
 	const char *key;     /* PEM file; NULL: it is in `cert` */
+	bool deny_private;   /* PM_EDENIED, see below */
+	const char *const *resolve; /* "HOST:PORT:ADDRESS[,ADDRESS]...", as curl's */
+	size_t resolve_ct;
 	pm_session *session; /* or NULL */
 };
+
+/* Names are looked up by the worker itself, in /etc/hosts and by DNS: each once, for as
+ * long as its record lives (1 to 300 s), with at most 64 questions at once.  An address
+ * in `resolve` goes before, for its host, or for any if that is "*", and its port.  The
+ * time of a look-up counts as that of a connection.  PM_EDNS with PM_DOMAIN_ERRNO and
+ * EAGAIN: it may be found another time; otherwise there is no such name, or it has no
+ * address.
+ *
+ * deny_private: no connection is made to an address that is no host of the public
+ * Internet (loopback, private networks, links, groups, reserved ranges, and what stands
+ * for one of them in IPv6), whatever name, spelling or redirect leads there.  The
+ * address of a proxy is not looked at; behind a proxy that looks up names itself
+ * (http://, socks5h://) only hosts that are addresses or "localhost" are refused. */
+
+/* In an initializer, or before the first fetch of a worker: the DNS servers to ask, as
+ * "ADDRESS[:PORT],..." with brackets around an IPv6 address that has a port; NULL: those
+ * of the system.  Errors: PM_EINVAL, PM_ENOMEM, PM_ESTATE (too late). */
+PM_API int pm_worker_dns_servers(const char *servers);
 
 /* What requests have in common: headers, credentials, a proxy, cookies.  It lives
  * as long as the worker or until it is freed; make it in the initializer or in a

@@ -22,6 +22,7 @@ static void transfer_free(struct transfer *t)
 {
 	/* First the handle: it points into the rest. */
 	curl_easy_cleanup(t->easy);
+	route_end(t);
 	free(t->header_memory);
 	free(t->now.ca_file);
 	free(t->now.cert);
@@ -43,6 +44,7 @@ static struct transfer *transfer_new(struct engine *e)
 	t->engine = e;
 	t->easy = curl_easy_init();
 	t->reserve = response_new(0, 1);
+	route_init(t);
 	if (!t->easy || !t->reserve || transfer_setup_once(t)) {
 		transfer_free(t);
 		return NULL;
@@ -58,6 +60,7 @@ static struct transfer *transfer_take(struct engine *e)
 
 static void transfer_recycle(struct transfer *t)
 {
+	route_end(t);
 	if (!t->reserve) { /* used up: memory was gone */
 		transfer_free(t);
 		return;
@@ -158,17 +161,117 @@ void transfer_leave(struct transfer *t, bool failed)
 	transfer_recycle(t);
 }
 
+/* What look-ups took is no longer there for the rest. */
+static void set_rest(
+	struct transfer *t, CURLoption option, long *now, uint64_t spent_ms)
+{
+	long rest = spent_ms < (uint64_t)*now ? *now - (long)spent_ms : 1;
+	*now = rest;
+	curl_easy_setopt(t->easy, option, rest);
+}
+
+static void spend(struct transfer *t, uint64_t spent_us)
+{
+	if (spent_us >= 1000) {
+		set_rest(t, CURLOPT_TIMEOUT_MS, &t->now.timeout_ms, spent_us / 1000);
+		set_rest(t, CURLOPT_CONNECTTIMEOUT_MS, &t->now.connect_timeout_ms,
+			spent_us / 1000);
+	}
+}
+
+/* Give it to libcurl. */
+static int transfer_launch(struct transfer *t, struct pm_failure *failure)
+{
+	struct shard *s = pick_shard(t->engine, t->host_hash);
+	spend(t, t->route.before_us);
+	if (!s) {
+		return engine_failure(failure, PM_ENOMEM, PM_DOMAIN_NONE, 0,
+			"no memory for a transfer");
+	}
+	return shard_add(s, t, failure);
+}
+
+/* Nothing was sent: there is no harm in the other addresses. */
+static bool try_again(struct transfer *t)
+{
+	struct shard *s = t->shard;
+	struct pm_failure failure;
+	curl_off_t spent_us = 0;
+	curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &spent_us);
+	t->route.before_us += (uint64_t)spent_us;
+	spend(t, (uint64_t)spent_us);
+	shard_remove(t);
+	t->error_text[0] = '\0';
+	t->address_failed = false;
+	if (shard_add(s, t, &failure)) {
+		list_push_back(&s->running, &t->link); /* as it was: to be told */
+		t->shard = s;
+		return false;
+	}
+	return true;
+}
+
 void transfer_finish(struct transfer *t, CURLcode code)
 {
 	struct engine_result result;
 	engine_done_fn *done = t->done;
 	void *ctx = t->ctx;
+	if (route_has_more(t, code) && try_again(t)) {
+		return;
+	}
 	transfer_build_result(t, code, &result);
+	route_explain(t, code, &result.failure, result.response);
 	transfer_leave(t, code != CURLE_OK);
 	done(ctx, &result);
 }
 
+/* It never got to libcurl. */
+static void transfer_fail(struct transfer *t, const struct pm_failure *failure)
+{
+	struct engine_result result = {
+		.failure = *failure, .response = &t->reserve->pm};
+	engine_done_fn *done = t->done;
+	void *ctx = t->ctx;
+	t->reserve = NULL;
+	transfer_recycle(t);
+	done(ctx, &result);
+}
+
+void transfer_resume(struct transfer *t)
+{
+	struct pm_failure failure;
+	if (t->shard) {
+		curl_easy_pause(t->easy, CURLPAUSE_CONT);
+		return;
+	}
+	list_remove(&t->engine->waiting, &t->link);
+	if (transfer_launch(t, &failure)) {
+		transfer_fail(t, &failure);
+	}
+}
+
 /* ------------------------------------------------------------------ engine.h */
+
+static int configure(struct transfer *t, const struct pm_request *request,
+	const struct request_facts *facts, bool one_shot, struct pm_failure *failure)
+{
+	const char *proxy;
+	int err = route_set(t, request, &proxy, failure);
+	if (err) {
+		return err;
+	}
+	int bad;
+	if (proxy == request->proxy) {
+		bad = transfer_configure(t, request, facts, one_shot);
+	} else {
+		struct pm_request routed = *request;
+		routed.proxy = proxy;
+		bad = transfer_configure(t, &routed, facts, one_shot);
+	}
+	return bad ? engine_failure(failure, PM_ENOMEM, PM_DOMAIN_NONE, 0,
+			     "no memory for the request")
+		   : 0;
+}
 
 int engine_start(struct engine *e, const struct pm_request *request,
 	engine_done_fn *done, void *ctx, struct transfer **transfer,
@@ -185,18 +288,19 @@ int engine_start(struct engine *e, const struct pm_request *request,
 		return engine_failure(failure, PM_ENOMEM, PM_DOMAIN_NONE, 0,
 			"no memory for a transfer");
 	}
-	if (transfer_configure(t, request, &facts, is_worn(s))) {
-		err = engine_failure(failure, PM_ENOMEM, PM_DOMAIN_NONE, 0,
-			"no memory for the request");
-	} else {
+	t->done = done;
+	t->ctx = ctx;
+	t->host_hash = facts.host_hash;
+	err = configure(t, request, &facts, is_worn(s), failure);
+	if (!err && route_begin(t) == STEP_WAIT) {
+		list_push_back(&e->waiting, &t->link);
+	} else if (!err) {
 		err = shard_add(s, t, failure);
 	}
 	if (err) {
 		transfer_free(t);
 		return err;
 	}
-	t->done = done;
-	t->ctx = ctx;
 	*transfer = t;
 	return 0;
 }
@@ -204,6 +308,11 @@ int engine_start(struct engine *e, const struct pm_request *request,
 /* Inside an on_body libcurl takes no handle back; shard_drive() will do it. */
 void engine_cancel(struct transfer *t)
 {
+	if (!t->shard) {
+		list_remove(&t->engine->waiting, &t->link);
+		transfer_recycle(t);
+		return;
+	}
 	if (t->shard->calling) {
 		t->on_body = NULL;
 		t->cancelled = t->shard->cancelled = true;
@@ -234,13 +343,15 @@ int engine_open(struct engine **out, struct event_base *base, unsigned concurren
 	e->base = base;
 	e->ca_file = curl_version_info(CURLVERSION_NOW)->cainfo;
 	list_init(&e->idle);
+	list_init(&e->waiting);
 	list_init(&e->spare_watches);
 	list_init(&e->draining);
 	event_assign(&e->reaper, base, -1, 0, reap, e);
 	set_sizes(e, concurrency);
 	e->slots = calloc(e->slot_ct, sizeof(struct shard *));
 	e->sessions = share_new();
-	if (!e->slots || !e->sessions) {
+	e->parser = curl_url();
+	if (!e->slots || !e->sessions || !e->parser) {
 		engine_close(e);
 		return PM_ENOMEM;
 	}
@@ -279,12 +390,17 @@ void engine_close(struct engine *e)
 		return;
 	}
 	drop_shards(e);
+	while ((n = list_pop_front(&e->waiting))) {
+		transfer_free(list_entry(n, struct transfer, link));
+	}
 	while ((n = list_pop_front(&e->idle))) {
 		transfer_free(list_entry(n, struct transfer, link));
 	}
 	while ((n = list_pop_front(&e->spare_watches))) {
 		free(list_entry(n, struct watch, link));
 	}
+	resolver_close(e->resolver); /* after every transfer that waits for it */
+	curl_url_cleanup(e->parser);
 	event_del(&e->reaper);
 	curl_share_cleanup(e->sessions); /* after every handle that uses it */
 	free(e->watch_at);

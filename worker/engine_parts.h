@@ -27,6 +27,7 @@
 #include "worker/engine_errors.h"
 #include "worker/engine_framing.h"
 #include "worker/engine_response.h"
+#include "worker/engine_route.h"
 
 enum {
 	SHARD_TRANSFERS_MAX = 256, /* that one shard runs at once */
@@ -36,7 +37,7 @@ enum {
 	SHARDS_DRAINING_MAX = 8, /* replaced ones that still run something */
 	KEEP_BYTES_MAX = 4096,   /* of a buffer that stays with an idle handle */
 	BODY_RESERVE_MAX = 1 << 20, /* believed of a Content-Length in advance */
-	DNS_CACHE_S = 60,           /* an address is used for */
+	DNS_CACHE_S = 0,            /* libcurl's own: it knows only stand-ins */
 };
 
 /* A socket, and what is waited for on it. */
@@ -71,7 +72,10 @@ struct engine {
 	const char *ca_file;
 	struct shard **slots; /* NULL where no shard was needed yet */
 	unsigned slot_ct;
-	unsigned shard_max;      /* transfers per shard */
+	unsigned shard_max;        /* transfers per shard */
+	struct resolver *resolver; /* NULL: no name was looked up yet */
+	CURLU *parser;
+	struct list waiting;     /* transfers whose host is looked up */
 	struct list idle;        /* transfers without work; the last used is first */
 	struct watch **watch_at; /* by descriptor */
 	size_t watch_cap;
@@ -113,10 +117,12 @@ struct transfer {
 	CURL *easy;
 	struct engine *engine;
 	struct shard *shard;   /* while it runs */
-	struct list_node link; /* in running of its shard, or in idle */
+	struct list_node link; /* in running of its shard, in waiting, or in idle */
 	engine_done_fn *done;
 	void *ctx;
+	uint32_t host_hash;
 	struct transfer_options now;
+	struct transfer_route route;
 
 	/* request */
 	void *header_memory;        /* of the caller's headers */

@@ -52,7 +52,7 @@ static void try_next_addresses(struct shard *s)
 	for (size_t left = s->running.ct; left; left--) {
 		struct transfer *t = list_entry(n, struct transfer, link);
 		n = n->next;
-		if (t->address_failed) {
+		if (t->address_failed && !t->route.waiting) {
 			t->address_failed = false;
 			curl_easy_pause(t->easy, CURLPAUSE_RECV);
 			curl_easy_pause(t->easy, CURLPAUSE_CONT);

@@ -115,6 +115,9 @@ static int watch_set(struct watch *w, short what)
 		event_del(&w->event);
 	}
 	w->what = what;
+	if (!what) {
+		return 0;
+	}
 	event_assign(&w->event, w->shard->engine->base, w->fd,
 		(short)(what | EV_PERSIST), on_event, w);
 	return event_add(&w->event, NULL);
@@ -142,6 +145,10 @@ curl_socket_t watch_open_socket(
 {
 	struct transfer *t = ctx;
 	(void)purpose;
+	t->socket_errno = 0;
+	if (!route_address(t, address)) {
+		return CURL_SOCKET_BAD;
+	}
 	/* A task may start other programs: descriptors must not follow. */
 	int fd = socket(
 		address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -196,6 +203,14 @@ static void note_failed_address(struct shard *s, CURL *easy)
 	}
 }
 
+/* It is not idle: libcurl is held until a redirect's host is looked up. */
+static bool is_held(CURL *easy)
+{
+	struct transfer *t = NULL;
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
+	return t && t->route.waiting;
+}
+
 static int want(struct shard *s, struct watch *w, curl_socket_t fd, short what)
 {
 	w = w ? w : watch_new(s, fd);
@@ -217,6 +232,8 @@ int watch_wanted(CURL *easy, curl_socket_t fd, int wanted, void *ctx, void *sock
 	int bad = 0;
 	if (wanted != CURL_POLL_REMOVE) {
 		bad = want(s, w, fd, what);
+	} else if (w && is_held(easy)) {
+		bad = watch_set(w, 0);
 	} else if (w) {
 		if (w->what == EV_WRITE && !w->established) {
 			note_failed_address(s, easy);

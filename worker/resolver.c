@@ -213,6 +213,12 @@ static void wait_for(struct resolver *r, struct name *name, struct resolver_wait
 	list_push_back(wait->in, &wait->link);
 }
 
+bool resolver_knows(const char *host, struct resolver_answer *answer)
+{
+	char text[HOST_MAX + 1];
+	return answer_at_once(text, canonical(host, text), answer);
+}
+
 int resolver_find(struct resolver *r, const char *host, struct resolver_answer *answer,
 	struct resolver_wait *wait)
 {
@@ -310,11 +316,6 @@ void resolver_close(struct resolver *r)
 	open_ct--;
 }
 
-bool resolver_is_open(void)
-{
-	return open_ct > 0;
-}
-
 int resolver_use_servers(const char *servers)
 {
 	if (servers && asker_check_servers(servers)) {
@@ -327,4 +328,17 @@ int resolver_use_servers(const char *servers)
 	free(servers_to_use);
 	servers_to_use = copy;
 	return 0;
+}
+
+int pm_worker_dns_servers(const char *servers)
+{
+	if (open_ct) {
+		return error_note(PM_ESTATE,
+			"pm_worker_dns_servers: this worker has asked for names");
+	}
+	int err = resolver_use_servers(servers);
+	return err ? error_note(err, "pm_worker_dns_servers: %s",
+			     err == PM_EINVAL ? "not a list of ADDRESS[:PORT]"
+					      : "no memory")
+		   : 0;
 }

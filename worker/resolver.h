@@ -59,8 +59,12 @@ int resolver_open(struct resolver **out, struct event_base *base);
 /* Those that wait are forgotten.  NULL is fine. */
 void resolver_close(struct resolver *r);
 
+/* What needs no asking: "localhost" and names that end in it, addresses, and what is no
+ * name.  False: anything else. */
+bool resolver_knows(const char *host, struct resolver_answer *answer);
+
 /* Returns 1: *answer is there.  0: wait->done() will be called, once, from the loop.
- * PM_ENOMEM.  "localhost", names that end in it, and addresses need no asking. */
+ * PM_ENOMEM. */
 int resolver_find(struct resolver *r, const char *host, struct resolver_answer *answer,
 	struct resolver_wait *wait);
 
@@ -74,8 +78,5 @@ void resolver_blame(
 /* The servers to ask, "ADDRESS[:PORT],...", from the next resolver_open() on; NULL:
  * those of the system.  PM_EINVAL: it is no such list.  PM_ENOMEM. */
 int resolver_use_servers(const char *servers);
-
-/* Is there a resolver now? */
-bool resolver_is_open(void);
 
 #endif

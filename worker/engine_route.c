@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine_route - see engine_route.h.  Redirects are in engine_hop.c.
+ *
+ * Runs in: the worker.  Called by engine_curl.c, by engine_watch.c when libcurl wants
+ * a socket, and by the resolver.  The check of a private address is made where the
+ * socket is made, so that nothing before it can be mistaken for one.
+ */
+#include "worker/engine_route.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/clock.h"
+#include "worker/engine_hop.h"
+#include "worker/engine_parts.h"
+#include "worker/resolver_given.h"
+
+static const char stand_in_suffix[] = ".localhost";
+
+/* ------------------------------------------------------------------------ names */
+
+static struct transfer *transfer_of(struct transfer_route *r)
+{
+	return (struct transfer *)(void *)((char *)r -
+					   offsetof(struct transfer, route));
+}
+
+static uint32_t hash_of(const char *host)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+	for (; *host; host++) {
+		unsigned char c = (unsigned char)*host;
+		c = c >= 'A' && c <= 'Z' ? (unsigned char)(c + ('a' - 'A')) : c;
+		hash = (hash ^ c) * 16777619u;
+	}
+	return hash;
+}
+
+/* Connections of requests that deny private addresses are not those of the others:
+ * their addresses have been looked at. */
+static void write_stand_in(struct transfer_route *r)
+{
+	snprintf(r->stand_in, sizeof(r->stand_in),
+		"::%c%u%s:", r->deny_private ? 'd' : 'b',
+		hash_of(r->host) % ROUTE_STAND_INS, stand_in_suffix);
+}
+
+/* For a proxy that wants an address. */
+static void write_address(struct transfer_route *r, const struct address *a)
+{
+	char text[ADDRESS_TEXT_MAX];
+	bool v6 = a->family == AF_INET6;
+	snprintf(r->stand_in, sizeof(r->stand_in),
+		v6 ? "::[%s]:" : "::%s:", address_text(a, text));
+}
+
+/* ---------------------------------------------------------------------- denying */
+
+static void deny(struct transfer_route *r, const struct address *a)
+{
+	r->trouble = TROUBLE_DENIED;
+	r->denied = *a;
+}
+
+/* Without those that are private; when no other is left, that is the trouble. */
+static void drop_private(struct transfer_route *r, struct resolver_answer *answer)
+{
+	unsigned kept = 0;
+	struct address first = answer->addresses[0];
+	for (unsigned i = 0; i < answer->ct; i++) {
+		if (!address_is_private(&answer->addresses[i])) {
+			answer->addresses[kept++] = answer->addresses[i];
+		}
+	}
+	if (!kept && answer->ct) {
+		deny(r, &first);
+	}
+	answer->ct = kept;
+}
+
+/* A proxy looks up the host where we cannot see it: what can be seen is refused. */
+static bool refuses_literal(struct transfer_route *r)
+{
+	struct resolver_answer known;
+	if (r->deny_private && r->proxy == PROXY_TUNNEL && r->mapped_host &&
+		resolver_knows(r->host, &known) && known.ct &&
+		address_is_private(&known.addresses[0])) {
+		deny(r, &known.addresses[0]);
+	}
+	return r->trouble == TROUBLE_DENIED;
+}
+
+/* ------------------------------------------------------------------- the look-up */
+
+static void note_failed(struct transfer_route *r, const struct resolver_answer *answer)
+{
+	if (answer->verdict != RESOLVER_FOUND) {
+		r->trouble = answer->verdict == RESOLVER_NOT_FOUND ? TROUBLE_NOT_FOUND
+								   : TROUBLE_TEMPORARY;
+		r->reason = answer->reason;
+	}
+}
+
+static void use_for_host(struct transfer_route *r, const struct resolver_answer *answer)
+{
+	struct resolver_answer usable = *answer;
+	note_failed(r, answer);
+	if (r->deny_private) {
+		drop_private(r, &usable);
+	}
+	if (r->proxy == PROXY_SOCKS5 && usable.ct) {
+		write_address(r, &usable.addresses[0]);
+		return;
+	}
+	write_stand_in(r); /* of a proxy as well: no connection is kept for that */
+	if (r->proxy == PROXY_NONE) {
+		r->to = usable;
+		r->next = 0;
+	}
+}
+
+static void count_time(struct transfer *t)
+{
+	uint64_t spent = clock_now_us() - t->route.began_us;
+	*(t->shard ? &t->route.hops_us : &t->route.before_us) += spent;
+}
+
+static void stop_waiting(struct transfer *t)
+{
+	struct transfer_route *r = &t->route;
+	if (r->waiting) {
+		resolver_leave(t->engine->resolver, &r->wait);
+		event_del(&r->limit);
+		r->waiting = false;
+	}
+}
+
+static enum route_step ask_host(struct transfer *t);
+
+static enum route_step use_answer(
+	struct transfer *t, const struct resolver_answer *answer)
+{
+	struct transfer_route *r = &t->route;
+	if (!r->asks_proxy) {
+		use_for_host(r, answer);
+		return STEP_GO;
+	}
+	note_failed(r, answer);
+	r->to = *answer;
+	r->next = 0;
+	return r->trouble || r->proxy != PROXY_SOCKS5 ? STEP_GO : ask_host(t);
+}
+
+static void on_answer(struct resolver_wait *wait, const struct resolver_answer *answer)
+{
+	struct transfer_route *r =
+		(struct transfer_route *)(void *)wait; /* its first member */
+	struct transfer *t = transfer_of(r);
+	count_time(t);
+	stop_waiting(t);
+	if (use_answer(t, answer) == STEP_GO) {
+		transfer_resume(t);
+	}
+}
+
+static void on_limit(evutil_socket_t fd, short what, void *ctx)
+{
+	struct transfer *t = ctx;
+	(void)fd;
+	(void)what;
+	count_time(t);
+	stop_waiting(t);
+	use_for_host(&t->route, &(struct resolver_answer){0});
+	t->route.trouble = TROUBLE_TIMEOUT;
+	transfer_resume(t);
+}
+
+static enum route_step wait_for_answer(struct transfer *t)
+{
+	struct transfer_route *r = &t->route;
+	struct timeval tv = {.tv_sec = r->limit_ms / 1000,
+		.tv_usec = (suseconds_t)(r->limit_ms % 1000) * 1000};
+	r->began_us = clock_now_us();
+	r->waiting = true;
+	/* Without a timer the look-up itself is the limit. */
+	(void)event_add(&r->limit, &tv);
+	return STEP_WAIT;
+}
+
+static enum route_step ask(struct transfer *t, const char *host)
+{
+	struct engine *e = t->engine;
+	struct resolver_answer answer = {
+		.verdict = RESOLVER_TEMPORARY, .reason = "no memory"};
+	int found = e->resolver ? 0 : resolver_open(&e->resolver, e->base);
+	found = found ? found
+		      : resolver_find(e->resolver, host, &answer, &t->route.wait);
+	return found ? use_answer(t, &answer) : wait_for_answer(t);
+}
+
+static enum route_step ask_host(struct transfer *t)
+{
+	struct transfer_route *r = &t->route;
+	struct resolver_answer answer;
+	r->asks_proxy = false;
+	r->trouble = TROUBLE_NONE;
+	if (r->proxy == PROXY_TUNNEL || !r->mapped_host) {
+		return STEP_GO;
+	}
+	if ((r->given && given_find(r->given, r->host, r->port, &answer)) ||
+		resolver_knows(r->host, &answer)) {
+		use_for_host(r, &answer);
+		return STEP_GO;
+	}
+	return ask(t, r->host);
+}
+
+static enum route_step ask_proxy(struct transfer *t)
+{
+	t->route.asks_proxy = true;
+	return ask(t, t->route.proxy_host);
+}
+
+/* --------------------------------------------------------------------- a request */
+
+void route_init(struct transfer *t)
+{
+	t->route.wait.done = on_answer;
+	t->route.connect_to.data = t->route.stand_in;
+	event_assign(&t->route.limit, t->engine->base, -1, 0, on_limit, t);
+}
+
+static enum route_proxy kind_of(const char *proxy)
+{
+	static const char socks5[] = "socks5://"; /* not socks5h:// */
+	if (!proxy) {
+		return PROXY_NONE;
+	}
+	return strncasecmp(proxy, socks5, sizeof(socks5) - 1) == 0 ? PROXY_SOCKS5
+								   : PROXY_TUNNEL;
+}
+
+/* A proxy with a name gets a stand-in of its own, for libcurl tells proxies apart by
+ * their names. */
+static int set_proxy(struct transfer *t, const char **proxy)
+{
+	struct transfer_route *r = &t->route;
+	CURLU *url = t->engine->parser;
+	char name[sizeof(r->proxy_host) + sizeof(stand_in_suffix)];
+	struct address a;
+	uint16_t port;
+	char *text = NULL;
+	if (hop_parse(url, *proxy, r->proxy_host, &port) ||
+		address_parse(&a, r->proxy_host, strlen(r->proxy_host)) ||
+		strcasecmp(r->proxy_host, "localhost") == 0) {
+		r->proxy_host[0] = '\0';
+		return 0;
+	}
+	snprintf(name, sizeof(name), "%s%s", r->proxy_host, stand_in_suffix);
+	if (curl_url_set(url, CURLUPART_HOST, name, 0) ||
+		curl_url_get(url, CURLUPART_URL, &text, 0)) {
+		return PM_ENOMEM;
+	}
+	r->proxy_url = strdup(text);
+	curl_free(text);
+	*proxy = r->proxy_url;
+	return r->proxy_url ? 0 : PM_ENOMEM;
+}
+
+static int set_given(struct transfer_route *r, const struct pm_request *request,
+	struct pm_failure *failure)
+{
+	for (size_t i = 0; i < request->resolve_ct; i++) {
+		if (!request->resolve || !given_is_valid(request->resolve[i])) {
+			return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
+				"resolve is not HOST:PORT:ADDRESS[,ADDRESS]...");
+		}
+	}
+	r->given = request->resolve_ct
+			   ? given_copy(request->resolve, request->resolve_ct)
+			   : NULL;
+	return request->resolve_ct && !r->given ? PM_ENOMEM : 0;
+}
+
+static void say_denied(const struct transfer_route *r, struct pm_failure *failure)
+{
+	char text[ADDRESS_TEXT_MAX];
+	engine_failure(failure, PM_EDENIED, PM_DOMAIN_CURL, CURLE_COULDNT_CONNECT,
+		"%s is at %s, a private address, and these are denied", r->host,
+		address_text(&r->denied, text));
+}
+
+static void set_mapped(struct transfer_route *r, bool mapped_host)
+{
+	r->mapped_host = mapped_host;
+	r->mapped = r->proxy == PROXY_NONE ? mapped_host : r->proxy_host[0] != '\0';
+}
+
+static void clear(struct transfer_route *r)
+{
+	r->asks_proxy = r->mapped = r->in_head = false;
+	r->trouble = TROUBLE_NONE;
+	r->to.ct = r->next = 0;
+	r->before_us = r->hops_us = 0;
+	r->proxy_host[0] = '\0';
+}
+
+int route_set(struct transfer *t, const struct pm_request *request, const char **proxy,
+	struct pm_failure *failure)
+{
+	struct transfer_route *r = &t->route;
+	clear(r);
+	*proxy = request->proxy;
+	r->proxy = kind_of(request->proxy);
+	r->deny_private = request->deny_private;
+	int err = request->resolve_ct ? set_given(r, request, failure) : 0;
+	if (!err && *proxy) {
+		err = set_proxy(t, proxy);
+	}
+	if (err == PM_ENOMEM) {
+		return engine_failure(failure, PM_ENOMEM, PM_DOMAIN_NONE, 0,
+			"no memory for the request");
+	}
+	if (err) {
+		return err;
+	}
+	/* What is no URL to this parser is none to libcurl, which says so. */
+	set_mapped(r, !hop_parse(t->engine->parser, request->url, r->host, &r->port));
+	if (refuses_literal(r)) {
+		say_denied(r, failure);
+		return PM_EDENIED;
+	}
+	return 0;
+}
+
+static unsigned limit_of(const struct transfer *t)
+{
+	long limit = t->now.timeout_ms < t->now.connect_timeout_ms
+			     ? t->now.timeout_ms
+			     : t->now.connect_timeout_ms;
+	return (unsigned)limit;
+}
+
+/* To a proxy that looks up the host itself nothing is said of addresses: libcurl would
+ * ask it for a tunnel to them. */
+static void tell_libcurl(struct transfer *t)
+{
+	struct transfer_route *r = &t->route;
+	bool tell = r->mapped_host && r->proxy != PROXY_TUNNEL;
+	if (tell != r->told) {
+		r->told = tell;
+		curl_easy_setopt(
+			t->easy, CURLOPT_CONNECT_TO, tell ? &r->connect_to : NULL);
+	}
+}
+
+enum route_step route_begin(struct transfer *t)
+{
+	t->route.limit_ms = limit_of(t);
+	tell_libcurl(t);
+	return t->route.proxy_host[0] ? ask_proxy(t) : ask_host(t);
+}
+
+static bool is_host(const struct transfer_route *r, const char *host, uint16_t port)
+{
+	return r->mapped_host && !r->trouble && port == r->port &&
+	       strcasecmp(host, r->host) == 0;
+}
+
+enum route_step route_change_host(struct transfer *t, const char *host, uint16_t port)
+{
+	struct transfer_route *r = &t->route;
+	r->next = 0;
+	if (host && is_host(r, host, port)) {
+		return STEP_GO;
+	}
+	r->trouble = TROUBLE_NONE;
+	set_mapped(r, host != NULL);
+	tell_libcurl(t);
+	if (!host) {
+		return STEP_GO;
+	}
+	memcpy(r->host, host, strlen(host) + 1); /* of the same size */
+	r->port = port;
+	if (refuses_literal(r)) {
+		t->stopped = PM_EDENIED;
+		return STEP_STOP;
+	}
+	return ask_host(t);
+}
+
+void route_end(struct transfer *t)
+{
+	struct transfer_route *r = &t->route;
+	stop_waiting(t);
+	free(r->proxy_url);
+	free(r->given);
+	free(r->location);
+	r->proxy_url = r->given = r->location = NULL;
+}
+
+/* ---------------------------------------------------------------------- sockets */
+
+static uint16_t port_of(const struct sockaddr *s)
+{
+	uint16_t port = 0; /* at the same place in both */
+	memcpy(&port, (const char *)s + offsetof(struct sockaddr_in, sin_port),
+		sizeof(port));
+	return ntohs(port);
+}
+
+/* libcurl's own memory is a sockaddr_storage. */
+static bool put_next(struct transfer_route *r, struct curl_sockaddr *address)
+{
+	if (r->next >= r->to.ct) {
+		return false;
+	}
+	const struct address *a = &r->to.addresses[r->next++];
+	address->addrlen =
+		address_to_sockaddr(a, port_of(&address->addr), &address->addr);
+	address->family = a->family;
+	return true;
+}
+
+bool route_address(struct transfer *t, struct curl_sockaddr *address)
+{
+	struct transfer_route *r = &t->route;
+	struct address a;
+	if (r->trouble || (r->mapped && !put_next(r, address))) {
+		return false;
+	}
+	if (!r->deny_private || r->proxy != PROXY_NONE) {
+		return true; /* the proxy's own address is the user's choice */
+	}
+	if (!address_of_sockaddr(&a, &address->addr)) {
+		return false;
+	}
+	if (address_is_private(&a)) {
+		deny(r, &a);
+		return false;
+	}
+	return true;
+}
+
+bool route_has_more(struct transfer *t, CURLcode code)
+{
+	struct transfer_route *r = &t->route;
+	long redirects = 0;
+	if (code != CURLE_COULDNT_CONNECT || !r->mapped || r->trouble ||
+		r->next >= r->to.ct || t->stopped || t->socket_errno) {
+		return false;
+	}
+	curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_COUNT, &redirects);
+	return redirects == 0;
+}
+
+/* ------------------------------------------------------------------------ result */
+
+static void add_time(uint64_t *time_us, uint64_t more_us)
+{
+	*time_us += *time_us ? more_us : 0;
+}
+
+static void add_times(const struct transfer_route *r, struct pm_response *response)
+{
+	uint64_t all_us = r->before_us + r->hops_us;
+	response->time_namelookup_us += all_us;
+	add_time(&response->time_connect_us, all_us);
+	add_time(&response->time_appconnect_us, all_us);
+	add_time(&response->time_starttransfer_us, all_us);
+	response->time_total_us += r->before_us;
+}
+
+static void say_trouble(const struct transfer_route *r, struct pm_failure *failure)
+{
+	const char *what = r->asks_proxy ? "proxy" : "host";
+	const char *name = r->asks_proxy ? r->proxy_host : r->host;
+	int code = r->asks_proxy ? CURLE_COULDNT_RESOLVE_PROXY
+				 : CURLE_COULDNT_RESOLVE_HOST;
+	switch (r->trouble) {
+	case TROUBLE_NOT_FOUND:
+		engine_failure(failure, PM_EDNS, PM_DOMAIN_CURL, code,
+			"Could not resolve %s: %s: %s", what, name, r->reason);
+		break;
+	case TROUBLE_TEMPORARY:
+		engine_failure(failure, PM_EDNS, PM_DOMAIN_ERRNO, EAGAIN,
+			"Could not resolve %s for now: %s: %s", what, name, r->reason);
+		break;
+	case TROUBLE_TIMEOUT:
+		engine_failure(failure, PM_ETIMEDOUT, PM_DOMAIN_CURL,
+			CURLE_OPERATION_TIMEDOUT,
+			"Resolving %s %s timed out after %u milliseconds", what, name,
+			r->limit_ms);
+		break;
+	case TROUBLE_DENIED:
+		say_denied(r, failure);
+		break;
+	case TROUBLE_NONE:
+		break;
+	}
+}
+
+/* In libcurl's words stands the name that it was given. */
+static void replace(
+	char *text, size_t cap, const char *old, size_t old_len, const char *new)
+{
+	char copy[PM_MESSAGE_MAX + 1];
+	char *at = memmem(text, strlen(text), old, old_len);
+	if (!at || !old_len) {
+		return;
+	}
+	snprintf(copy, sizeof(copy), "%.*s%s%s", (int)(at - text), text, new,
+		at + old_len);
+	snprintf(text, cap, "%s", copy);
+}
+
+static void put_real_names(const struct transfer_route *r, struct pm_failure *failure)
+{
+	char name[sizeof(r->proxy_host) + sizeof(stand_in_suffix)];
+	if (r->proxy_host[0]) {
+		int len = snprintf(
+			name, sizeof(name), "%s%s", r->proxy_host, stand_in_suffix);
+		replace(failure->message, sizeof(failure->message), name, (size_t)len,
+			r->proxy_host);
+	}
+	if (r->told && strstr(r->stand_in, stand_in_suffix)) {
+		/* without "::" and ":" */
+		replace(failure->message, sizeof(failure->message), r->stand_in + 2,
+			strlen(r->stand_in) - 3, r->host);
+	}
+}
+
+/* The address that failed is not the first of the next request. */
+static void blame(struct transfer *t, CURLcode code, const struct pm_response *response)
+{
+	struct transfer_route *r = &t->route;
+	bool unconnected =
+		code == CURLE_COULDNT_CONNECT ||
+		(code == CURLE_OPERATION_TIMEDOUT && !response->time_connect_us);
+	if (unconnected && r->mapped && r->to.ct > 1 && t->engine->resolver) {
+		resolver_blame(t->engine->resolver,
+			r->proxy_host[0] ? r->proxy_host : r->host,
+			&r->to.addresses[0]);
+	}
+}
+
+void route_explain(struct transfer *t, CURLcode code, struct pm_failure *failure,
+	struct pm_response *response)
+{
+	const struct transfer_route *r = &t->route;
+	if (code) {
+		blame(t, code, response);
+	}
+	add_times(r, response);
+	if (r->trouble && (code == CURLE_COULDNT_CONNECT || t->stopped == PM_EDENIED ||
+				  code == CURLE_COULDNT_RESOLVE_PROXY)) {
+		say_trouble(r, failure);
+	} else if (code) {
+		put_real_names(r, failure);
+	}
+}
