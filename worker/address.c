@@ -40,6 +40,21 @@ bool address_parse(struct address *out, const char *text, size_t len)
 	return true;
 }
 
+bool address_parse_any(struct address *out, const char *text)
+{
+	struct in_addr v4;
+	if (address_parse(out, text, strlen(text))) {
+		return true;
+	}
+	/* It would stop at a blank. */
+	if (strpbrk(text, " \t\r\n\v\f") || !inet_aton(text, &v4)) {
+		return false;
+	}
+	*out = (struct address){.family = AF_INET};
+	memcpy(out->bytes, &v4, sizeof(v4));
+	return true;
+}
+
 bool address_of_sockaddr(struct address *out, const struct sockaddr *from)
 {
 	struct address a = {0};

@@ -57,7 +57,7 @@ static int read_host(CURLU *parser, char *host, uint16_t *port)
 {
 	char *name = host_of(parser), *digits = NULL;
 	size_t len = name ? strlen(name) : 0;
-	bool good = len && !has_zone(parser, name);
+	bool good = len > 0;
 	if (good) {
 		len = len > ROUTE_HOST_MAX ? ROUTE_HOST_MAX : len;
 		memcpy(host, name, len);
@@ -66,6 +66,7 @@ static int read_host(CURLU *parser, char *host, uint16_t *port)
 			       CURLU_DEFAULT_PORT) == CURLUE_OK;
 		*port = good ? (uint16_t)strtoul(digits, NULL, 10) : 0;
 	}
+	good = good && !has_zone(parser, name);
 	curl_free(digits);
 	curl_free(name);
 	return good ? 0 : PM_EBADURL;
@@ -88,6 +89,7 @@ static bool parse_location(struct transfer *t, char *host, uint16_t *port)
 {
 	CURLU *parser = t->engine->parser;
 	const char *from = NULL;
+	host[0] = '\0';
 	char *scheme = NULL;
 	curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &from);
 	if (!from || curl_url_set(parser, CURLUPART_URL, NULL, 0) ||
@@ -119,7 +121,7 @@ static enum route_step follow(struct transfer *t)
 	bool leads = parse_location(t, host, &port);
 	free(t->route.location);
 	t->route.location = NULL;
-	return route_change_host(t, leads ? host : NULL, port);
+	return route_change_host(t, host, port, leads);
 }
 
 static void keep_location(struct transfer_route *r, const char *bytes, size_t len)

@@ -12,7 +12,7 @@
 
 /* Host and port of a URL as libcurl reads it: an address in its usual spelling, a
  * name in ASCII.  `host` has ROUTE_HOST_MAX + 1 bytes.  0 or PM_EBADURL: it is none,
- * or the host is an address with a zone. */
+ * or the host is an address with a zone, which is there then, without it. */
 int hop_parse(CURLU *parser, const char *url, char *host, uint16_t *port);
 
 #endif

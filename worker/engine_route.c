@@ -86,7 +86,7 @@ static void drop_private(struct transfer_route *r, struct resolver_answer *answe
 static bool refuses_literal(struct transfer_route *r)
 {
 	struct resolver_answer known;
-	if (r->deny_private && r->proxy == PROXY_TUNNEL && r->mapped_host &&
+	if (r->deny_private && r->proxy != PROXY_NONE &&
 		resolver_knows(r->host, &known) && known.ct &&
 		address_is_private(&known.addresses[0])) {
 		deny(r, &known.addresses[0]);
@@ -371,19 +371,17 @@ static bool is_host(const struct transfer_route *r, const char *host, uint16_t p
 	       strcasecmp(host, r->host) == 0;
 }
 
-enum route_step route_change_host(struct transfer *t, const char *host, uint16_t port)
+enum route_step route_change_host(
+	struct transfer *t, const char *host, uint16_t port, bool mapped)
 {
 	struct transfer_route *r = &t->route;
 	r->next = 0;
-	if (host && is_host(r, host, port)) {
+	if (mapped && is_host(r, host, port)) {
 		return STEP_GO;
 	}
 	r->trouble = TROUBLE_NONE;
-	set_mapped(r, host != NULL);
+	set_mapped(r, mapped);
 	tell_libcurl(t);
-	if (!host) {
-		return STEP_GO;
-	}
 	memcpy(r->host, host, strlen(host) + 1); /* of the same size */
 	r->port = port;
 	if (refuses_literal(r)) {

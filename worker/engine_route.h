@@ -107,9 +107,10 @@ void route_explain(struct transfer *t, CURLcode code, struct pm_failure *failure
 /* It has ended, or is cancelled. */
 void route_end(struct transfer *t);
 
-/* For engine_hop.c: the host is another one now, or, with NULL, one that libcurl has to
- * cope with.  STEP_STOP: see route_on_header(). */
-enum route_step route_change_host(struct transfer *t, const char *host, uint16_t port);
+/* For engine_hop.c: the host is another one now; not `mapped`: libcurl has to cope
+ * with it.  STEP_STOP: see route_on_header(). */
+enum route_step route_change_host(
+	struct transfer *t, const char *host, uint16_t port, bool mapped);
 
 /* engine_curl.c: go on, at the first address or after a pause. */
 void transfer_resume(struct transfer *t);

@@ -195,7 +195,7 @@ static bool answer_at_once(const char *name, size_t len, struct resolver_answer 
 		answer_localhost(answer);
 		return true;
 	}
-	if (address_parse(&a, name, len)) {
+	if (address_parse_any(&a, name)) {
 		*answer = (struct resolver_answer){
 			.verdict = RESOLVER_FOUND, .ct = 1, .addresses = {a}};
 		return true;
