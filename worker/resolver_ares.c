@@ -2,9 +2,11 @@
  *
  * resolver_ares - see resolver_ares.h.
  *
- * c-ares says which of its sockets to watch; the loop says when; a tick looks after
- * what has waited for too long.  Without a way to the IPv6 Internet only IPv4
- * addresses are asked for, and the others when there are none: half the questions.
+ * /etc/hosts goes first, whatever nsswitch.conf says; then the servers, with the search
+ * list of resolv.conf.  c-ares says which of its sockets to watch; the loop says when;
+ * a tick looks after what has waited for too long.  Without a way to the IPv6 Internet
+ * only IPv4 addresses are asked for, and the others when there are none: half the
+ * questions.
  */
 #include "worker/resolver_ares.h"
 
@@ -18,7 +20,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/poolmap.h"
+#include "worker/resolver_hosts.h"
 
 enum {
 	TRY_MS = 1500, /* the first try of each server; the next ones take longer */
@@ -40,6 +44,7 @@ struct asker {
 	ares_channel channel;
 	struct event tick;
 	struct list wires;
+	struct hosts hosts;
 	asker_fn *on_answer;
 	void *ctx;
 	unsigned open; /* questions without an answer */
@@ -184,6 +189,21 @@ static void put_node(
 	}
 }
 
+/* IPv6 is asked for only where it leads somewhere: there it goes first. */
+static void put_ipv6_first(struct resolver_answer *answer)
+{
+	bool is_first = answer->ct && answer->addresses[0].family == AF_INET6;
+	for (unsigned i = 1; i < answer->ct && !is_first; i++) {
+		struct address a = answer->addresses[i];
+		if (a.family == AF_INET6) {
+			memmove(&answer->addresses[1], &answer->addresses[0],
+				i * sizeof(a));
+			answer->addresses[0] = a;
+			return;
+		}
+	}
+}
+
 /* The best address, then the best of the other family, then the rest in order: two
  * attempts are all that a connection may get in good time. */
 static void put_second_family_second(struct resolver_answer *answer)
@@ -210,6 +230,7 @@ static struct resolver_answer collect(const struct ares_addrinfo *info, unsigned
 		put_node(&answer, n);
 	}
 	*ttl_s = ttl > 0 ? (unsigned)ttl : 0;
+	put_ipv6_first(&answer);
 	put_second_family_second(&answer);
 	return answer.ct ? answer : refusal(ARES_ENODATA);
 }
@@ -241,13 +262,50 @@ static void on_info(void *ctx, int status, int timeouts, struct ares_addrinfo *i
 
 static void ask(struct question *q)
 {
-	const struct ares_addrinfo_hints hints = {
-		.ai_family = q->family, .ai_socktype = SOCK_STREAM};
+	/* To sort them c-ares would open a socket for each. */
+	const struct ares_addrinfo_hints hints = {.ai_family = q->family,
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = ARES_AI_NOSORT};
 	ares_getaddrinfo(q->asker->channel, q->name, NULL, &hints, on_info, q);
+}
+
+static void put_from_file(
+	struct asker *a, const char *name, int family, struct resolver_answer *answer)
+{
+	struct hostent *host = NULL;
+	if (ares_gethostbyname_file(a->channel, name, family, &host) != ARES_SUCCESS) {
+		return;
+	}
+	for (char **at = host->h_addr_list; *at && answer->ct < RESOLVER_ADDRESSES_MAX;
+		at++) {
+		struct address *to = &answer->addresses[answer->ct++];
+		*to = (struct address){.family = (uint8_t)family};
+		memcpy(to->bytes, *at, family == AF_INET ? 4 : 16);
+	}
+	ares_free_hostent(host);
+}
+
+/* From /etc/hosts. */
+static bool answer_from_file(struct asker *a, const char *name, void *which)
+{
+	struct resolver_answer answer = {.verdict = RESOLVER_FOUND};
+	if (!hosts_may_have(&a->hosts, name, clock_now_ms())) {
+		return false;
+	}
+	put_from_file(a, name, AF_INET, &answer);
+	put_from_file(a, name, AF_INET6, &answer);
+	put_second_family_second(&answer);
+	if (answer.ct) {
+		a->on_answer(a->ctx, which, &answer, 0);
+	}
+	return answer.ct > 0;
 }
 
 void asker_ask(struct asker *a, const char *name, void *which)
 {
+	if (answer_from_file(a, name, which)) {
+		return;
+	}
 	size_t len = strlen(name);
 	struct question *q = malloc(sizeof(*q) + len + 1);
 	if (!q) {
@@ -288,13 +346,16 @@ static bool has_ipv6(void)
 
 static int open_channel(struct asker *a, const char *servers)
 {
+	char servers_only[] = "b";
 	struct ares_options options = {
 		.timeout = TRY_MS,
 		.tries = TRIES,
+		.lookups = servers_only,
 		.sock_state_cb = on_state,
 		.sock_state_cb_data = a,
 	};
-	int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+	int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
+		   ARES_OPT_SOCK_STATE_CB;
 	if (ares_init_options(&a->channel, &options, mask) != ARES_SUCCESS) {
 		return PM_ENOMEM;
 	}
@@ -318,6 +379,7 @@ int asker_open(struct asker **out, struct event_base *base, const char *servers,
 	a->ctx = ctx;
 	a->ipv6 = has_ipv6();
 	list_init(&a->wires);
+	hosts_init(&a->hosts, "/etc/hosts");
 	event_assign(&a->tick, base, -1, 0, on_tick, a);
 	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) {
 		free(a);
@@ -345,6 +407,7 @@ void asker_close(struct asker *a)
 		wire_free(list_entry(list_first(&a->wires), struct wire, link));
 	}
 	event_del(&a->tick);
+	hosts_fini(&a->hosts);
 	ares_library_cleanup();
 	free(a);
 }

@@ -5,14 +5,18 @@
  */
 #include <criterion/criterion.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/poolmap.h"
 #include "tests/support/dns.h"
 #include "worker/resolver.h"
 #include "worker/resolver_given.h"
+#include "worker/resolver_hosts.h"
 #include "worker/resolver_names.h"
 
 static struct dns *dns;
@@ -366,4 +370,67 @@ Test(resolver_given, lists_of_servers, .timeout = 60)
 		cr_assert_eq(resolver_use_servers(bad[i]), PM_EINVAL, "%s", bad[i]);
 	}
 	cr_assert_eq(resolver_use_servers(NULL), 0);
+}
+
+TestSuite(resolver_hosts, .timeout = 60);
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+	cr_assert_not_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void set_time(const char *path, time_t when)
+{
+	struct timespec times[2] = {{.tv_sec = when}, {.tv_sec = when}};
+	cr_assert_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+Test(resolver_hosts, words_of_the_file_until_it_changes, .timeout = 60)
+{
+	char path[] = "/tmp/poolmap-hosts-XXXXXX";
+	struct hosts h;
+	int fd = mkstemp(path);
+	cr_assert_geq(fd, 0);
+	close(fd);
+	write_file(path, "127.0.0.1\tOne.test two.test # three.test\n#four.test\n"
+			 "::1 five.test#six.test");
+	set_time(path, 1000);
+	hosts_init(&h, path);
+	cr_assert(hosts_may_have(&h, "one.test", 1));
+	cr_assert(hosts_may_have(&h, "two.test", 1));
+	cr_assert(hosts_may_have(&h, "five.test", 1));
+	cr_assert(!hosts_may_have(&h, "three.test", 1));
+	cr_assert(!hosts_may_have(&h, "four.test", 1));
+	cr_assert(!hosts_may_have(&h, "six.test", 1));
+	write_file(path, "127.0.0.1 other.test\n");
+	set_time(path, 2000);
+	cr_assert(hosts_may_have(&h, "one.test", 1000));
+	cr_assert(!hosts_may_have(&h, "one.test", 1001));
+	cr_assert(hosts_may_have(&h, "other.test", 1001));
+	unlink(path);
+	cr_assert(!hosts_may_have(&h, "other.test", 5000));
+	hosts_fini(&h);
+}
+
+Test(resolver_hosts, a_file_of_many_names, .timeout = 60)
+{
+	char path[] = "/tmp/poolmap-hosts-XXXXXX", name[32];
+	struct hosts h;
+	int fd = mkstemp(path);
+	FILE *f = fdopen(fd, "w");
+	cr_assert_not_null(f);
+	for (int i = 0; i < 100000; i++) {
+		fprintf(f, "0.0.0.0 n%d.test\n", i);
+	}
+	fclose(f);
+	hosts_init(&h, path);
+	for (int i = 0; i < 200000; i++) {
+		snprintf(name, sizeof(name), "n%d.test", i);
+		cr_assert_eq(hosts_may_have(&h, name, 1), i < 100000, "%s", name);
+	}
+	hosts_fini(&h);
+	unlink(path);
 }
