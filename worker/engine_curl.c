@@ -291,7 +291,8 @@ int engine_start(struct engine *e, const struct pm_request *request,
 	t->done = done;
 	t->ctx = ctx;
 	t->host_hash = facts.host_hash;
-	err = configure(t, request, &facts, is_worn(s), failure);
+	bool one_shot = !habit_wants(&e->habit, facts.host_hash) || is_worn(s);
+	err = configure(t, request, &facts, one_shot, failure);
 	if (!err && route_begin(t) == STEP_WAIT) {
 		list_push_back(&e->waiting, &t->link);
 	} else if (!err) {

@@ -26,6 +26,7 @@
 #include "worker/engine_check.h"
 #include "worker/engine_errors.h"
 #include "worker/engine_framing.h"
+#include "worker/engine_habit.h"
 #include "worker/engine_response.h"
 #include "worker/engine_route.h"
 
@@ -75,6 +76,7 @@ struct engine {
 	unsigned shard_max;        /* transfers per shard */
 	struct resolver *resolver; /* NULL: no name was looked up yet */
 	CURLU *parser;
+	struct habit habit;
 	struct list waiting;     /* transfers whose host is looked up */
 	struct list idle;        /* transfers without work; the last used is first */
 	struct watch **watch_at; /* by descriptor */
