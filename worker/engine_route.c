@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #include "common/clock.h"
+#include "worker/engine_env.h"
 #include "worker/engine_hop.h"
 #include "worker/engine_parts.h"
 #include "worker/resolver_given.h"
@@ -265,10 +266,27 @@ static int set_proxy(struct transfer *t, const char **proxy)
 		curl_url_get(url, CURLUPART_URL, &text, 0)) {
 		return PM_ENOMEM;
 	}
+	free(r->proxy_url);
 	r->proxy_url = strdup(text);
 	curl_free(text);
 	*proxy = r->proxy_url;
 	return r->proxy_url ? 0 : PM_ENOMEM;
+}
+
+/* Once, for the URL: redirects go the same way. */
+static int ask_environment(struct transfer *t, const char *url, const char **proxy,
+	struct pm_failure *failure)
+{
+	struct transfer_route *r = &t->route;
+	char text[ENV_PROXY_MAX];
+	*proxy = NULL;
+	if (hop_parse(t->engine->parser, url, r->host, &r->port) ||
+		!env_proxy(url, r->host, text)) {
+		return 0;
+	}
+	r->proxy_url = strdup(text);
+	*proxy = r->proxy_url;
+	return r->proxy_url ? proxy_check(text, failure) : PM_ENOMEM;
 }
 
 static int set_given(struct transfer_route *r, const struct pm_request *request,
@@ -315,9 +333,12 @@ int route_set(struct transfer *t, const struct pm_request *request, const char *
 	struct transfer_route *r = &t->route;
 	clear(r);
 	*proxy = request->proxy;
-	r->proxy = kind_of(request->proxy);
 	r->deny_private = request->deny_private;
 	int err = request->resolve_ct ? set_given(r, request, failure) : 0;
+	if (!err && *proxy && proxy_is_env(*proxy)) {
+		err = ask_environment(t, request->url, proxy, failure);
+	}
+	r->proxy = kind_of(*proxy);
 	if (!err && *proxy) {
 		err = set_proxy(t, proxy);
 	}
