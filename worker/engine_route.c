@@ -45,9 +45,10 @@ static uint32_t hash_of(const char *host)
  * their addresses have been looked at. */
 static void write_stand_in(struct transfer_route *r)
 {
+	unsigned ct = r->http2 ? ROUTE_STAND_INS_HTTP2 : ROUTE_STAND_INS;
 	snprintf(r->stand_in, sizeof(r->stand_in),
-		"::%c%u%s:", r->deny_private ? 'd' : 'b',
-		hash_of(r->host) % ROUTE_STAND_INS, stand_in_suffix);
+		"::%c%u%s:", r->deny_private ? 'd' : 'b', hash_of(r->host) % ct,
+		stand_in_suffix);
 }
 
 /* For a proxy that wants an address. */
@@ -60,6 +61,11 @@ static void write_address(struct transfer_route *r, const struct address *a)
 }
 
 /* ---------------------------------------------------------------------- denying */
+
+static void start_over(struct transfer_route *r)
+{
+	r->first = r->next = r->round = 0;
+}
 
 static void deny(struct transfer_route *r, const struct address *a)
 {
@@ -120,7 +126,7 @@ static void use_for_host(struct transfer_route *r, const struct resolver_answer 
 	write_stand_in(r); /* of a proxy as well: no connection is kept for that */
 	if (r->proxy == PROXY_NONE) {
 		r->to = usable;
-		r->next = 0;
+		start_over(r);
 	}
 }
 
@@ -152,7 +158,7 @@ static enum route_step use_answer(
 	}
 	note_failed(r, answer);
 	r->to = *answer;
-	r->next = 0;
+	start_over(r);
 	return r->trouble || r->proxy != PROXY_SOCKS5 ? STEP_GO : ask_host(t);
 }
 
@@ -322,7 +328,8 @@ static void clear(struct transfer_route *r)
 {
 	r->asks_proxy = r->mapped = r->in_head = false;
 	r->trouble = TROUBLE_NONE;
-	r->to.ct = r->next = 0;
+	r->to.ct = 0;
+	start_over(r);
 	r->before_us = r->hops_us = 0;
 	r->proxy_host[0] = '\0';
 }
@@ -334,6 +341,7 @@ int route_set(struct transfer *t, const struct pm_request *request, const char *
 	clear(r);
 	*proxy = request->proxy;
 	r->deny_private = request->deny_private;
+	r->http2 = request->http2;
 	int err = request->resolve_ct ? set_given(r, request, failure) : 0;
 	if (!err && *proxy && proxy_is_env(*proxy)) {
 		err = ask_environment(t, request->url, proxy, failure);
@@ -396,7 +404,7 @@ enum route_step route_change_host(
 	struct transfer *t, const char *host, uint16_t port, bool mapped)
 {
 	struct transfer_route *r = &t->route;
-	r->next = 0;
+	start_over(r);
 	if (mapped && is_host(r, host, port)) {
 		return STEP_GO;
 	}
@@ -432,9 +440,22 @@ static uint16_t port_of(const struct sockaddr *s)
 	return ntohs(port);
 }
 
+/* libcurl connects once more when a kept connection is dead, or refuses the request:
+ * then it begins anew with the first of its two addresses. */
+static void note_round(struct transfer_route *r, int family)
+{
+	unsigned bit = family == AF_INET ? 1 : 2;
+	if (r->round & bit) {
+		r->round = 0;
+		r->next = r->first;
+	}
+	r->round |= bit;
+}
+
 /* libcurl's own memory is a sockaddr_storage. */
 static bool put_next(struct transfer_route *r, struct curl_sockaddr *address)
 {
+	note_round(r, address->family);
 	if (r->next >= r->to.ct) {
 		return false;
 	}
@@ -474,6 +495,8 @@ bool route_has_more(struct transfer *t, CURLcode code)
 		return false;
 	}
 	curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_COUNT, &redirects);
+	r->first = r->next;
+	r->round = 0;
 	return redirects == 0;
 }
 

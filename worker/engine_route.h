@@ -23,7 +23,10 @@
 
 enum {
 	ROUTE_STAND_INS = 512, /* see above; as many again for deny_private */
-	ROUTE_HOST_MAX = 256,  /* bytes of a host's name; one more than one may have */
+	/* libcurl takes a host for one that speaks HTTP/2, or does not, when another
+	 * one with the same stand-in does. */
+	ROUTE_STAND_INS_HTTP2 = 1 << 20,
+	ROUTE_HOST_MAX = 256, /* bytes of a host's name; one more than one may have */
 };
 
 struct engine;
@@ -59,14 +62,15 @@ struct transfer_route {
 	bool mapped;        /* the sockets of libcurl get addresses of ours */
 	bool mapped_host;   /* the host can have a stand-in: it has no zone */
 	bool told;          /* libcurl has connect_to */
-	bool deny_private;
+	bool deny_private, http2;
 	bool in_head;
 	enum route_proxy proxy;
 	enum route_trouble trouble;
 	const char *reason;        /* static; for some troubles */
 	struct address denied;     /* for TROUBLE_DENIED */
 	struct resolver_answer to; /* what libcurl connects to */
-	unsigned next;             /* address that the next socket gets */
+	unsigned first, next;      /* address of a round, and of the next socket */
+	unsigned round;            /* stand-ins that it has had a socket for */
 	uint16_t port;
 	char host[ROUTE_HOST_MAX + 1];       /* of the URL, or of the redirect */
 	char proxy_host[ROUTE_HOST_MAX + 1]; /* "" : it needs no look-up */
@@ -97,7 +101,7 @@ enum route_step route_on_header(struct transfer *t, const char *bytes, size_t le
 /* libcurl wants a socket to *address, which may become another one.  False: none. */
 bool route_address(struct transfer *t, struct curl_sockaddr *address);
 
-/* Can it be tried again, with addresses that were not yet? */
+/* Are there addresses that were not tried?  Then the next round begins with them. */
 bool route_has_more(struct transfer *t, CURLcode code);
 
 /* What libcurl cannot know: times of look-ups, and why there was no address. */
