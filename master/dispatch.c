@@ -34,6 +34,26 @@ static bool has_credit(struct slot *s, uint64_t now_us)
 	       may_take(s) && credit_has_room(&s->credit, held_ct(s), now_us);
 }
 
+/* May it get this job; NULL: any?  One that shares a map with other lanes gets no
+ * prefetch: there the slow ones would wait in front of the others, and their lane
+ * would have its share of the line as well as of the places. */
+static bool may_get(struct slot *s, const struct job *job)
+{
+	return has_credit(s, s->pool->now_us) &&
+	       (!job || !map_wants_place(job) || s->held.ct < s->concurrency);
+}
+
+bool dispatch_has_place(struct pm_pool *pool)
+{
+	for (unsigned i = 0; i < pool->slot_ct; i++) {
+		struct slot *s = &pool->slots[i];
+		if (s->held.ct < s->concurrency && has_credit(s, pool->now_us)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* --------------------------------------------------------------- schedules */
 
 /* Does `a` hold less than `b`, for the tasks that it can run at once?  Not "has
@@ -45,12 +65,12 @@ static bool less_loaded(const struct slot *a, const struct slot *b)
 	       (uint64_t)b->held.ct * a->concurrency;
 }
 
-static struct slot *least_loaded(struct pm_pool *pool)
+static struct slot *least_loaded(struct pm_pool *pool, const struct job *job)
 {
 	struct slot *best = NULL;
 	for (unsigned i = 0; i < pool->slot_ct; i++) {
 		struct slot *s = &pool->slots[i];
-		if ((!best || less_loaded(s, best)) && has_credit(s, pool->now_us)) {
+		if ((!best || less_loaded(s, best)) && may_get(s, job)) {
 			best = s;
 		}
 	}
@@ -58,11 +78,11 @@ static struct slot *least_loaded(struct pm_pool *pool)
 }
 
 /* The first one with room, from the one whose turn it is. */
-static struct slot *round_robin(struct pm_pool *pool)
+static struct slot *round_robin(struct pm_pool *pool, const struct job *job)
 {
 	for (unsigned n = 0; n < pool->slot_ct; n++) {
 		struct slot *s = &pool->slots[(pool->next_worker + n) % pool->slot_ct];
-		if (has_credit(s, pool->now_us)) {
+		if (may_get(s, job)) {
 			return s;
 		}
 	}
@@ -79,11 +99,10 @@ static struct slot *ask_scheduler(struct pm_pool *pool, const struct job *job)
 		.tag = job->tag};
 	for (unsigned i = 0; i < pool->slot_ct; i++) {
 		struct slot *s = &pool->slots[i];
-		pool->loads[i] =
-			(struct pm_worker_load){.has_room = has_credit(s, pool->now_us),
-				.held = (unsigned)s->held.ct,
-				.concurrency = s->concurrency,
-				.taken = s->taken_ct};
+		pool->loads[i] = (struct pm_worker_load){.has_room = may_get(s, job),
+			.held = (unsigned)s->held.ct,
+			.concurrency = s->concurrency,
+			.taken = s->taken_ct};
 	}
 	int n = own->pick(own->ctx, &public, pool->loads, pool->slot_ct);
 	bool good = n >= 0 && (unsigned)n < pool->slot_ct && pool->loads[n].has_room;
@@ -94,12 +113,12 @@ static struct slot *ask_scheduler(struct pm_pool *pool, const struct job *job)
 static struct slot *pick(struct pm_pool *pool, const struct job *job)
 {
 	if (pool->options.schedule == PM_ROUND_ROBIN) {
-		return round_robin(pool);
+		return round_robin(pool, job);
 	}
 	if (pool->options.schedule == PM_OWN_SCHEDULER && job) {
 		return ask_scheduler(pool, job);
 	}
-	return least_loaded(pool);
+	return least_loaded(pool, job);
 }
 
 void dispatch_worker_up(const struct slot *s)
@@ -240,8 +259,7 @@ static void run_queue(struct pm_pool *pool)
 		if (job->lane && !map_admit(pool, job)) {
 			continue;
 		}
-		if (pool->options.schedule == PM_OWN_SCHEDULER ||
-			!has_credit(s, pool->now_us)) {
+		if (pool->options.schedule == PM_OWN_SCHEDULER || !may_get(s, job)) {
 			s = pick(pool, job);
 		}
 		if (!s) {

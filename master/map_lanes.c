@@ -146,7 +146,17 @@ struct job *map_lane_job(struct map *m)
 {
 	while (m->lanes->waiting_ct < LANES_AHEAD && map_pull(m)) {
 	}
-	return m->ended || m->cancelled ? NULL : next_of(m);
+	if (m->ended || m->cancelled ||
+		(m->lanes->ct > 1 && !dispatch_has_place(m->pool))) {
+		return NULL;
+	}
+	return next_of(m);
+}
+
+bool map_wants_place(const struct job *job)
+{
+	return job->lane && job->lane_state == LANE_WAITING &&
+	       ((const struct map *)job->waiter)->lanes->ct > 1;
 }
 
 static int ask_admit(struct map *m, const struct job *job, const char **message)

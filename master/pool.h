@@ -282,6 +282,9 @@ void dispatch_run(struct pm_pool *pool);
  * their share of jobs. */
 void dispatch_flush(struct pm_pool *pool);
 
+/* Could some worker begin a job now, without a line? */
+bool dispatch_has_place(struct pm_pool *pool);
+
 /* Tell the host's scheduler: a worker came, went, or has ended a job. */
 void dispatch_worker_up(const struct slot *s);
 void dispatch_worker_down(const struct slot *s);
@@ -362,6 +365,9 @@ void map_lanes_enter(struct map *m, struct lane *lane, bool is_new, struct job *
 struct job *map_lane_job(struct map *m);
 bool map_admit(struct pm_pool *pool, struct job *job);
 void map_begun(struct pm_pool *pool, struct job *job);
+
+/* Is it of a map with several lanes?  Then it is to wait here, not with a worker. */
+bool map_wants_place(const struct job *job);
 
 /* As `again` of struct waiter; the host may also have ended the job. */
 bool map_again(struct waiter *waiter, struct job *job);

@@ -252,7 +252,7 @@ Test(lane, each_keeps_its_share, .timeout = LIMIT)
 
 Test(lane, equals_take_turns, .timeout = LIMIT)
 {
-	char name[8];
+	char name[16];
 	unsigned got[10] = {0};
 	for (int i = 0; i < 10; i++) {
 		snprintf(name, sizeof name, "%d", i);
