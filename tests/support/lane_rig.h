@@ -227,8 +227,9 @@ static inline bool play_retry(
 	void *ctx, const struct pm_result *r, struct pm_retry *retry)
 {
 	struct play *p = ctx;
-	cr_assert_eq(r->tag, r->index);
+	cr_assert_eq(r->arg_len, sizeof(struct chore));
 	cr_assert_geq(r->worker, 0);
+	cr_assert_geq(r->attempts, 1);
 	if (p->on_retry) {
 		p->on_retry(p, r);
 	}
