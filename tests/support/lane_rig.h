@@ -148,7 +148,7 @@ struct play {
 	bool ordered;
 
 	size_t given, got, failed, news, admits, retries;
-	bool *seen;
+	bool seen[LOG_MAX];
 	struct chore now;
 	char lane[8];
 };
@@ -176,7 +176,6 @@ static inline void play_take(struct play *p, const struct pm_result *r)
 	cr_assert_eq(r->arg_len, sizeof(c));
 	memcpy(&c, r->arg, sizeof(c));
 	cr_assert_lt(r->index, LOG_MAX);
-	p->seen = p->seen ? p->seen : calloc(LOG_MAX, sizeof(*p->seen));
 	cr_assert(!p->seen[r->index], "job %llu: twice", (unsigned long long)r->index);
 	cr_assert(!p->ordered || r->index == p->got);
 	cr_assert(r->error || memcmp(r->bytes, &c.number, sizeof(c.number)) == 0);
@@ -267,8 +266,6 @@ static inline void play_all(pm_pool *pool, struct play *p)
 	int err = pm_map_stream(pool, &s);
 	cr_assert_eq(err, 0, "%s: %s", pm_error_name(err), pm_last_error());
 	cr_assert_geq(p->got, p->ct);
-	free(p->seen);
-	p->seen = NULL;
 }
 
 static inline void set_lane(

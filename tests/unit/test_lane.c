@@ -54,8 +54,8 @@ static void make(void)
 
 static void clear(void)
 {
+	ledger_fini(&ledger); /* its jobs are in the lists of the lanes */
 	lanes_fini(&l);
-	ledger_fini(&ledger);
 }
 
 TestSuite(lane, .init = make, .fini = clear);
