@@ -105,6 +105,7 @@ static void check_shutdown(enum pm_shutdown how, int grace_ms)
 
 Test(lanes_ends, shutdown_cancels_what_waits_and_rests, .timeout = LIMIT)
 {
+	check_shutdown(PM_CANCEL_UNSENT, PM_FOREVER);
 	check_shutdown(PM_CANCEL_QUEUED, PM_FOREVER);
 	check_shutdown(PM_CANCEL_ALL, PM_FOREVER);
 	check_shutdown(PM_CANCEL_ALL, 0);
@@ -382,6 +383,7 @@ Test(lanes_ends, callbacks_that_decide_cannot_block, .timeout = LIMIT)
 enum end_how {
 	END_CANCEL,
 	END_CLOSE_ITER,
+	END_CANCEL_UNSENT,
 	END_CANCEL_QUEUED,
 	END_CANCEL_ALL,
 	END_KILL,
@@ -410,6 +412,9 @@ static void end_it(struct play *p, enum end_where where)
 		break;
 	case END_CLOSE_ITER:
 		pm_iter_close(&ending.it);
+		break;
+	case END_CANCEL_UNSENT:
+		cr_assert_eq(pm_pool_shutdown(p->pool, PM_CANCEL_UNSENT, -1), 0);
 		break;
 	case END_CANCEL_QUEUED:
 		cr_assert_eq(pm_pool_shutdown(p->pool, PM_CANCEL_QUEUED, -1), 0);
