@@ -40,14 +40,14 @@ static bool has_credit(struct slot *s, uint64_t now_us)
 static bool may_get(struct slot *s, const struct job *job)
 {
 	return has_credit(s, s->pool->now_us) &&
-	       (!job || !map_wants_place(job) || s->held.ct < s->concurrency);
+	       (!job || !map_wants_place(job) || held_ct(s) < s->concurrency);
 }
 
 bool dispatch_has_place(struct pm_pool *pool)
 {
 	for (unsigned i = 0; i < pool->slot_ct; i++) {
 		struct slot *s = &pool->slots[i];
-		if (s->held.ct < s->concurrency && has_credit(s, pool->now_us)) {
+		if (held_ct(s) < s->concurrency && has_credit(s, pool->now_us)) {
 			return true;
 		}
 	}
