@@ -6,7 +6,7 @@
  * a member that is complete counts: what stands behind the last of them was
  * torn, and is cut off to go on.  gunzip, zcat and the like read all of it.
  *
- * One of two doors to zlib, with the input of job files.  Runs in the master of
+ * A door to zlib, as gunzip is, which reads job files.  Runs in the master of
  * the command; called by output, which says when a member ends, and by those
  * that read results again.
  * Must never: print; move the offset of a file that is read.

@@ -21,7 +21,7 @@ static void stop(void)
 	origin_stop(o);
 }
 
-TestSuite(run_results, .init = start, .fini = stop, .timeout = 120);
+TestSuite(run_results, .init = start, .fini = stop);
 
 static const char *jobs_of(const char *path, size_t ct)
 {
@@ -61,7 +61,7 @@ static json_t *json_of_file(const char *path)
 /* -------------------------------------------------------------- order, classes */
 
 /* Bodies of different lengths by two workers: no line gets into another. */
-Test(run_results, no_line_is_mixed_with_another)
+Test(run_results, no_line_is_mixed_with_another, .timeout = 120)
 {
 	enum { MANY = RIG_SANITIZED ? 5000 : 100000 };
 	const char *out = new_path("results.jsonl");
@@ -82,7 +82,7 @@ Test(run_results, no_line_is_mixed_with_another)
 	ran_fini(&r);
 }
 
-Test(run_results, every_failure_names_its_url_and_its_cause)
+Test(run_results, every_failure_names_its_url_and_its_cause, .timeout = 120)
 {
 	struct bytes jobs = {0};
 	jobs_add(&jobs, "%s\n", origin_url(o, "/status/404"));
@@ -105,7 +105,7 @@ Test(run_results, every_failure_names_its_url_and_its_cause)
 }
 
 /* Whatever comes first, last or in between. */
-Test(run_results, one_failure_anywhere_makes_the_exit_code_1)
+Test(run_results, one_failure_anywhere_makes_the_exit_code_1, .timeout = 120)
 {
 	static const char *const mixes[] = {
 		".", "x", ".x", "x.", "..x..", "xx.", ".xx", "x.x", "....", "xxxx"};
@@ -128,7 +128,7 @@ Test(run_results, one_failure_anywhere_makes_the_exit_code_1)
 }
 
 /* Nothing else keeps the run awake while the last job waits. */
-Test(run_results, the_last_job_may_be_the_one_that_is_tried_again)
+Test(run_results, the_last_job_may_be_the_one_that_is_tried_again, .timeout = 120)
 {
 	struct bytes jobs = {0};
 	jobs_add_urls(&jobs, o, "/size/", 20);
@@ -178,17 +178,17 @@ static void check_halt_now(const char *order)
 	ran_fini(&r);
 }
 
-Test(run_results, a_halt_does_not_wait_for_slow_jobs)
+Test(run_results, a_halt_does_not_wait_for_slow_jobs, .timeout = 120)
 {
 	check_halt_now("--unordered=no");
 }
 
-Test(run_results, a_halt_does_not_wait_when_unordered)
+Test(run_results, a_halt_does_not_wait_when_unordered, .timeout = 120)
 {
 	check_halt_now("--unordered");
 }
 
-Test(run_results, fail_fast_writes_the_result_that_was_too_many)
+Test(run_results, fail_fast_writes_the_result_that_was_too_many, .timeout = 120)
 {
 	struct bytes jobs = {0};
 	jobs_add(&jobs, "%s\n%s\n", origin_url(o, "/"), origin_url(o, "/status/404"));
@@ -204,7 +204,7 @@ Test(run_results, fail_fast_writes_the_result_that_was_too_many)
 }
 
 /* What runs is finished and written, nothing more begins. */
-Test(run_results, a_soft_halt_lets_running_jobs_finish)
+Test(run_results, a_soft_halt_lets_running_jobs_finish, .timeout = 120)
 {
 	struct child c;
 	const char *out = new_path("results.jsonl");
@@ -226,7 +226,7 @@ Test(run_results, a_soft_halt_lets_running_jobs_finish)
 	child_fini(&c);
 }
 
-Test(run_results, a_halt_by_share_waits_for_three_failures)
+Test(run_results, a_halt_by_share_waits_for_three_failures, .timeout = 120)
 {
 	struct bytes jobs = {0};
 	jobs_add(&jobs, "%s\n%s\n", origin_url(o, "/status/404"),
@@ -246,7 +246,7 @@ Test(run_results, a_halt_by_share_waits_for_three_failures)
 	ran_fini(&r);
 }
 
-Test(run_results, a_run_ends_at_its_own_deadline)
+Test(run_results, a_run_ends_at_its_own_deadline, .timeout = 120)
 {
 	const char *out = new_path("results.jsonl"), *stats = new_path("stats.json");
 	struct ran r = run_to_end(NULL, RUN("--max-time", "0.5", "-o", out, "--stats",
@@ -278,7 +278,7 @@ static const char *unstable_jobs(void)
 	return jobs_file(&jobs);
 }
 
-Test(run_results, only_what_failed_runs_again)
+Test(run_results, only_what_failed_runs_again, .timeout = 120)
 {
 	const char *jobs = unstable_jobs(), *old = new_path("old.jsonl"),
 		   *new = new_path("new.jsonl");
@@ -307,7 +307,7 @@ Test(run_results, only_what_failed_runs_again)
 	ran_fini(&r);
 }
 
-Test(run_results, the_list_of_failed_jobs_is_a_job_file)
+Test(run_results, the_list_of_failed_jobs_is_a_job_file, .timeout = 120)
 {
 	const char *jobs = unstable_jobs(), *list = new_path("failed.txt");
 	struct ran r =
@@ -323,7 +323,7 @@ Test(run_results, the_list_of_failed_jobs_is_a_job_file)
 }
 
 /* A copy of many megabytes between two new results, to a slow reader. */
-Test(run_results, earlier_results_are_copied_in_parts)
+Test(run_results, earlier_results_are_copied_in_parts, .timeout = 120)
 {
 	enum { MANY = 20000 };
 	struct bytes jobs = {0};
@@ -345,7 +345,7 @@ Test(run_results, earlier_results_are_copied_in_parts)
 
 /* ----------------------------------------------------------------- CSV, packed */
 
-Test(run_results, csv_is_the_same_results_in_rows)
+Test(run_results, csv_is_the_same_results_in_rows, .timeout = 120)
 {
 	struct bytes jobs = {0};
 	jobs_add_urls(&jobs, o, "/size/", 30);
@@ -368,7 +368,7 @@ Test(run_results, csv_is_the_same_results_in_rows)
 }
 
 /* Each field that a result has can be a column. */
-Test(run_results, every_field_of_a_result_can_be_a_column)
+Test(run_results, every_field_of_a_result_can_be_a_column, .timeout = 120)
 {
 	struct ran r = run_to_end(
 		origin_url(o, "/redirect/1"), RUN("-q", "--response-headers"));
@@ -396,7 +396,7 @@ static bool is_larger(void *ctx)
 }
 
 /* Killed at any time, what it has left can be read and gone on with. */
-Test(run_results, a_killed_run_leaves_a_packed_file_that_can_be_read)
+Test(run_results, a_killed_run_leaves_a_packed_file_that_can_be_read, .timeout = 120)
 {
 	enum { MANY = 3000 };
 	char *out = (char *)(uintptr_t)new_path("results.jsonl.gz");
@@ -439,7 +439,7 @@ Test(run_results, a_killed_run_leaves_a_packed_file_that_can_be_read)
 
 /* ------------------------------------------------------------- stats, progress */
 
-Test(run_results, stats_are_what_the_results_say)
+Test(run_results, stats_are_what_the_results_say, .timeout = 120)
 {
 	struct bytes jobs = {0};
 	const char *stats = new_path("stats.json");
@@ -473,7 +473,8 @@ Test(run_results, stats_are_what_the_results_say)
 	ran_fini(&r);
 }
 
-Test(run_results, stats_that_cannot_be_written_stop_the_run_before_it_begins)
+Test(run_results, stats_that_cannot_be_written_stop_the_run_before_it_begins,
+	.timeout = 120)
 {
 	const char *jobs = jobs_of("/once/", 3), *out = new_path("out");
 	const char *const bad[] = {"/nonexistent/stats", temp_dir(), jobs, out};
@@ -520,7 +521,7 @@ static void check_objects(const json_t *lines, json_int_t all)
 }
 
 /* Each object says no more than the run has, and the last one says all of it. */
-Test(run_results, progress_never_tells_more_than_there_is)
+Test(run_results, progress_never_tells_more_than_there_is, .timeout = 120)
 {
 	enum { MANY = 200 };
 	static const char *const totals[] = {"0", "10", "201", "5000"};

@@ -8,8 +8,6 @@
 #include "master/cli/csv.h"
 #include "master/cli/message.h"
 
-TestSuite(csv, .timeout = 30);
-
 static struct buf out;
 
 static const char *row(const char *fields, const char *line)
@@ -37,19 +35,19 @@ static const char *header(const char *fields)
 	"\"error\":\"timeout\",\"http_code\":200,\"time_total\":0.001500,\"meta\":"    \
 	"{\"name\":\"Ada\",\"n\":[1,2]},\"body\":\"two\\nlines\\r\\n\"}\n"
 
-Test(csv, writes_the_fields_that_are_named_in_their_order)
+Test(csv, writes_the_fields_that_are_named_in_their_order, .timeout = 60)
 {
 	cr_assert_str_eq(row("http_code,index,ok", LINE), "200,7,false\r\n");
 	cr_assert_str_eq(row(" index , time_total ", LINE), "7,0.001500\r\n");
 	cr_assert_str_eq(header("http_code, index"), "http_code,index\r\n");
 }
 
-Test(csv, has_usual_fields)
+Test(csv, has_usual_fields, .timeout = 60)
 {
 	cr_assert_str_eq(header(NULL), CSV_FIELDS_USUAL "\r\n");
 }
 
-Test(csv, quotes_what_needs_it_and_nothing_else)
+Test(csv, quotes_what_needs_it_and_nothing_else, .timeout = 60)
 {
 	cr_assert_str_eq(row("id", LINE), "\"a,b\"\r\n");
 	cr_assert_str_eq(row("url", LINE), "\"http://x/?q=\"\"1\"\"\"\r\n");
@@ -57,14 +55,14 @@ Test(csv, quotes_what_needs_it_and_nothing_else)
 	cr_assert_str_eq(row("error", LINE), "timeout\r\n");
 }
 
-Test(csv, leaves_out_what_is_not_there)
+Test(csv, leaves_out_what_is_not_there, .timeout = 60)
 {
 	cr_assert_str_eq(row("index,errormsg,ok", LINE), "7,,false\r\n");
 	cr_assert_str_eq(row("error,ok", "{\"index\":1,\"ok\":true,\"error\":null}\n"),
 		",true\r\n");
 }
 
-Test(csv, looks_into_meta_and_headers)
+Test(csv, looks_into_meta_and_headers, .timeout = 60)
 {
 	cr_assert_str_eq(row("meta.name,meta.n,meta.none", LINE), "Ada,\"[1,2]\",\r\n");
 	cr_assert_str_eq(row("meta", LINE),
@@ -73,12 +71,12 @@ Test(csv, looks_into_meta_and_headers)
 }
 
 /* What a spreadsheet makes of it is not ours to hide. */
-Test(csv, does_not_alter_what_looks_like_a_formula)
+Test(csv, does_not_alter_what_looks_like_a_formula, .timeout = 60)
 {
 	cr_assert_str_eq(row("id", "{\"index\":1,\"id\":\"=1+1\"}\n"), "=1+1\r\n");
 }
 
-Test(csv, refuses_fields_that_no_result_has)
+Test(csv, refuses_fields_that_no_result_has, .timeout = 60)
 {
 	static const char *const bad[] = {
 		"index,nonsense", "", "index,,ok", "id.a", "meta.", "Index"};
@@ -88,7 +86,7 @@ Test(csv, refuses_fields_that_no_result_has)
 	}
 }
 
-Test(csv, knows_the_columns_that_tell_the_job)
+Test(csv, knows_the_columns_that_tell_the_job, .timeout = 60)
 {
 	struct csv *c;
 	cr_assert_eq(csv_open(&c, "ok,url,index"), 0);
@@ -101,7 +99,7 @@ Test(csv, knows_the_columns_that_tell_the_job)
 }
 
 /* What is written is what is read: each cell of the row above. */
-Test(csv, finds_a_cell_again)
+Test(csv, finds_a_cell_again, .timeout = 60)
 {
 	static const char *const fields[] = {"index", "id", "url", "body", "error"};
 	static const char *const texts[] = {

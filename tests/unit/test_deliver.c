@@ -92,7 +92,7 @@ static void begin(void)
 	want = (struct settings){.output = "out", .sync = SYNC_INTERVAL};
 }
 
-TestSuite(deliver, .init = begin, .timeout = 60);
+TestSuite(deliver, .init = begin);
 
 static void said(const char *words)
 {
@@ -196,7 +196,7 @@ static const char *whole_run(void)
 
 /* ------------------------------------------------------------------------ CSV */
 
-Test(deliver, csv_has_its_names_once_and_a_row_for_each_job)
+Test(deliver, csv_has_its_names_once_and_a_row_for_each_job, .timeout = 60)
 {
 	want.format = FORMAT_CSV;
 	want.fields = "index,id,ok,errormsg";
@@ -227,14 +227,14 @@ static void check_resume_at_every_length(void)
 	free(full);
 }
 
-Test(deliver, csv_goes_on_behind_its_last_whole_row)
+Test(deliver, csv_goes_on_behind_its_last_whole_row, .timeout = 60)
 {
 	want.format = FORMAT_CSV;
 	whole_run();
 	check_resume_at_every_length();
 }
 
-Test(deliver, csv_without_an_index_goes_by_the_order_of_its_rows)
+Test(deliver, csv_without_an_index_goes_by_the_order_of_its_rows, .timeout = 60)
 {
 	want.format = FORMAT_CSV;
 	want.fields = "ok,url,errormsg";
@@ -245,7 +245,7 @@ Test(deliver, csv_without_an_index_goes_by_the_order_of_its_rows)
 	said("need the field index");
 }
 
-Test(deliver, csv_of_other_fields_is_not_gone_on_with)
+Test(deliver, csv_of_other_fields_is_not_gone_on_with, .timeout = 60)
 {
 	want.format = FORMAT_CSV;
 	whole_run();
@@ -257,7 +257,7 @@ Test(deliver, csv_of_other_fields_is_not_gone_on_with)
 	cr_assert_eq(start(), EXIT_MISMATCH);
 }
 
-Test(deliver, csv_of_other_jobs_is_recognised)
+Test(deliver, csv_of_other_jobs_is_recognised, .timeout = 60)
 {
 	want.format = FORMAT_CSV;
 	whole_run();
@@ -270,7 +270,7 @@ Test(deliver, csv_of_other_jobs_is_recognised)
 	said("there are fewer jobs than results");
 }
 
-Test(deliver, csv_that_tells_nothing_of_its_jobs_cannot_be_gone_on_with)
+Test(deliver, csv_that_tells_nothing_of_its_jobs_cannot_be_gone_on_with, .timeout = 60)
 {
 	want.format = FORMAT_CSV;
 	want.fields = "http_code,ok";
@@ -280,7 +280,7 @@ Test(deliver, csv_that_tells_nothing_of_its_jobs_cannot_be_gone_on_with)
 	said("need the field url or id");
 }
 
-Test(deliver, damaged_csv_is_recognised)
+Test(deliver, damaged_csv_is_recognised, .timeout = 60)
 {
 	static const char *const damage[] = {
 		"index,url,ok\r\n0,http://h/0\r\n",
@@ -300,7 +300,7 @@ Test(deliver, damaged_csv_is_recognised)
 
 /* --------------------------------------------------------------------- packed */
 
-Test(deliver, packed_results_are_the_same_results)
+Test(deliver, packed_results_are_the_same_results, .timeout = 60)
 {
 	char *plain = strdup(whole_run());
 	want.output = "out.gz";
@@ -308,7 +308,7 @@ Test(deliver, packed_results_are_the_same_results)
 	free(plain);
 }
 
-Test(deliver, packed_results_go_on_behind_the_last_whole_member)
+Test(deliver, packed_results_go_on_behind_the_last_whole_member, .timeout = 60)
 {
 	want.output = "out.gz";
 	want.sync = SYNC_ALWAYS; /* a member for each flush */
@@ -321,7 +321,7 @@ Test(deliver, packed_results_go_on_behind_the_last_whole_member)
 	check_resume_at_every_length();
 }
 
-Test(deliver, packed_csv_goes_on_too)
+Test(deliver, packed_csv_goes_on_too, .timeout = 60)
 {
 	want.output = "out.csv.gz";
 	want.format = FORMAT_CSV;
@@ -329,7 +329,7 @@ Test(deliver, packed_csv_goes_on_too)
 	check_resume_at_every_length();
 }
 
-Test(deliver, what_was_flushed_last_can_be_read_when_it_is_always_synced)
+Test(deliver, what_was_flushed_last_can_be_read_when_it_is_always_synced, .timeout = 60)
 {
 	want.output = "out.gz";
 	want.sync = SYNC_ALWAYS;
@@ -340,7 +340,7 @@ Test(deliver, what_was_flushed_last_can_be_read_when_it_is_always_synced)
 	stop();
 }
 
-Test(deliver, a_name_and_a_file_must_agree_about_packing)
+Test(deliver, a_name_and_a_file_must_agree_about_packing, .timeout = 60)
 {
 	whole_run();
 	cr_assert_eq(rename("out", "out.gz"), 0);
@@ -374,14 +374,14 @@ static const char *failed_lines(size_t to)
 	return buf_text(&text);
 }
 
-Test(deliver, failed_jobs_are_listed_as_they_were_given)
+Test(deliver, failed_jobs_are_listed_as_they_were_given, .timeout = 60)
 {
 	want.failed = "list";
 	whole_run();
 	cr_assert_str_eq(content("list"), failed_lines(JOBS));
 }
 
-Test(deliver, a_resumed_run_makes_the_list_anew)
+Test(deliver, a_resumed_run_makes_the_list_anew, .timeout = 60)
 {
 	static const char *const lists[] = {"", "http://h/1\n", "http://h/1\nhttp://",
 		"http://h/28\nhttp://h/1\n# a comment\n"};
@@ -402,7 +402,7 @@ Test(deliver, a_resumed_run_makes_the_list_anew)
 	}
 }
 
-Test(deliver, a_list_of_something_else_stays_as_it_is)
+Test(deliver, a_list_of_something_else_stays_as_it_is, .timeout = 60)
 {
 	static const char *const others[] = {
 		"http://h/1\nhttp://elsewhere/\n", "my notes\n", "no line"};
@@ -417,7 +417,7 @@ Test(deliver, a_list_of_something_else_stays_as_it_is)
 	said("list: is no list of failed jobs of this run");
 }
 
-Test(deliver, a_list_is_not_overwritten_without_force)
+Test(deliver, a_list_is_not_overwritten_without_force, .timeout = 60)
 {
 	want.failed = "list";
 	write_file("list", "http://h/1\n", 11);
@@ -430,7 +430,7 @@ Test(deliver, a_list_is_not_overwritten_without_force)
 	cr_assert_eq(start(), EXIT_USAGE);
 }
 
-Test(deliver, a_list_needs_to_know_what_failed)
+Test(deliver, a_list_needs_to_know_what_failed, .timeout = 60)
 {
 	want.format = FORMAT_CSV;
 	want.fields = "index,url";
@@ -469,7 +469,7 @@ static size_t retry(size_t to)
 	return ran;
 }
 
-Test(deliver, retried_jobs_take_their_place_among_the_others)
+Test(deliver, retried_jobs_take_their_place_among_the_others, .timeout = 60)
 {
 	want.output = "ok";
 	char *expected = all_ok();
@@ -482,7 +482,7 @@ Test(deliver, retried_jobs_take_their_place_among_the_others)
 	free(expected);
 }
 
-Test(deliver, retried_jobs_in_csv_and_packed)
+Test(deliver, retried_jobs_in_csv_and_packed, .timeout = 60)
 {
 	want.format = FORMAT_CSV;
 	want.output = "ok";
@@ -496,7 +496,7 @@ Test(deliver, retried_jobs_in_csv_and_packed)
 	free(expected);
 }
 
-Test(deliver, retries_run_what_an_earlier_run_did_not_get_to)
+Test(deliver, retries_run_what_an_earlier_run_did_not_get_to, .timeout = 60)
 {
 	want.output = "ok";
 	char *expected = all_ok();
@@ -513,7 +513,7 @@ Test(deliver, retries_run_what_an_earlier_run_did_not_get_to)
 
 /* The output of a run that was stopped ends before the first job without a
  * result, and going on makes it whole. */
-Test(deliver, retries_that_were_stopped_go_on)
+Test(deliver, retries_that_were_stopped_go_on, .timeout = 60)
 {
 	want.output = "ok";
 	char *expected = all_ok();
@@ -536,7 +536,7 @@ Test(deliver, retries_that_were_stopped_go_on)
 	free(expected);
 }
 
-Test(deliver, an_unordered_run_copies_first)
+Test(deliver, an_unordered_run_copies_first, .timeout = 60)
 {
 	want.unordered = true;
 	want.output = "old";
@@ -561,7 +561,7 @@ Test(deliver, an_unordered_run_copies_first)
 	said("written with --unordered");
 }
 
-Test(deliver, retries_refuse_what_is_not_theirs)
+Test(deliver, retries_refuse_what_is_not_theirs, .timeout = 60)
 {
 	want.output = "old";
 	whole_run();
@@ -639,20 +639,21 @@ static void check_no_room(const char *row_end)
 	free(full);
 }
 
-Test(deliver, csv_ends_in_a_whole_row_when_there_is_no_room)
+Test(deliver, csv_ends_in_a_whole_row_when_there_is_no_room, .timeout = 60)
 {
 	want.format = FORMAT_CSV;
 	check_no_room("\r\n");
 }
 
-Test(deliver, packed_results_end_in_a_whole_member_when_there_is_no_room)
+Test(deliver, packed_results_end_in_a_whole_member_when_there_is_no_room, .timeout = 60)
 {
 	want.output = "out.gz";
 	want.sync = SYNC_ALWAYS;
 	check_no_room("}\n");
 }
 
-Test(deliver, packed_results_are_cut_back_to_nothing_if_no_member_was_whole)
+Test(deliver, packed_results_are_cut_back_to_nothing_if_no_member_was_whole,
+	.timeout = 60)
 {
 	struct stat st;
 	want.output = "out.gz";

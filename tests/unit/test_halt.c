@@ -6,8 +6,6 @@
 
 #include "master/cli/halt.h"
 
-TestSuite(halt, .timeout = 30);
-
 static uint64_t hit_at(const struct settings *want, const char *jobs)
 {
 	struct halt h = {0};
@@ -21,13 +19,13 @@ static uint64_t hit_at(const struct settings *want, const char *jobs)
 	return hit;
 }
 
-Test(halt, never_comes_unless_wanted)
+Test(halt, never_comes_unless_wanted, .timeout = 60)
 {
 	struct settings want = {.halt = HALT_NEVER};
 	cr_assert_eq(hit_at(&want, "xxxxxxxxxx"), 0);
 }
 
-Test(halt, comes_with_the_last_failure_that_is_allowed)
+Test(halt, comes_with_the_last_failure_that_is_allowed, .timeout = 60)
 {
 	struct settings one = {.halt = HALT_NOW, .halt_fail_ct = 1};
 	struct settings three = {.halt = HALT_SOON, .halt_fail_ct = 3};
@@ -36,7 +34,7 @@ Test(halt, comes_with_the_last_failure_that_is_allowed)
 	cr_assert_eq(hit_at(&three, "x.x......"), 0);
 }
 
-Test(halt, looks_at_a_share_from_three_failures_on)
+Test(halt, looks_at_a_share_from_three_failures_on, .timeout = 60)
 {
 	struct settings half = {.halt = HALT_SOON, .halt_fail_percent = 50};
 	cr_assert_eq(hit_at(&half, "xx.........."), 0);

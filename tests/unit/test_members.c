@@ -9,8 +9,6 @@
 #include "common/clock.h"
 #include "master/cli/members.h"
 
-TestSuite(members, .timeout = 30);
-
 /* key=value;key=value; of what is there, in memory that ends with the line. */
 static const char *walk(const char *line)
 {
@@ -31,7 +29,7 @@ static const char *walk(const char *line)
 	return buf_text(&seen);
 }
 
-Test(members, gives_each_field_as_it_stands)
+Test(members, gives_each_field_as_it_stands, .timeout = 60)
 {
 	cr_assert_str_eq(
 		walk("{\"index\":7,\"id\":\"a\",\"ok\":true,\"error\":null}\n"),
@@ -42,7 +40,7 @@ Test(members, gives_each_field_as_it_stands)
 	cr_assert_str_eq(walk("{}"), "");
 }
 
-Test(members, is_not_misled_by_what_is_in_a_text)
+Test(members, is_not_misled_by_what_is_in_a_text, .timeout = 60)
 {
 	cr_assert_str_eq(
 		walk("{\"a\":\"\\\",\\\"ok\\\":false\",\"b\":\"\\\\\",\"c\":\"{[,:\"}"),
@@ -50,7 +48,7 @@ Test(members, is_not_misled_by_what_is_in_a_text)
 }
 
 /* Each prefix of a line, too: no byte outside of it is read (sanitizers). */
-Test(members, takes_any_line_for_what_it_is)
+Test(members, takes_any_line_for_what_it_is, .timeout = 60)
 {
 	static const char whole[] =
 		"{\"a\":\"x\\\"y\\\\\",\"b\":{\"c\":[\"]\"]},\"d\":12,\"e\":\"\\";
@@ -68,7 +66,7 @@ Test(members, takes_any_line_for_what_it_is)
 }
 
 /* A body of many escapes is read once, not once for each of them. */
-Test(members, takes_time_that_grows_with_the_line)
+Test(members, takes_time_that_grows_with_the_line, .timeout = 60)
 {
 	enum { PAIRS = 4 << 20 };
 	struct buf line = {0};
@@ -96,7 +94,7 @@ static const char *text(const char *value)
 	return buf_text(&out);
 }
 
-Test(members, takes_the_escapes_off_a_text)
+Test(members, takes_the_escapes_off_a_text, .timeout = 60)
 {
 	cr_assert_str_eq(text("\"\""), "");
 	cr_assert_str_eq(text("\"plain\""), "plain");
@@ -107,7 +105,7 @@ Test(members, takes_the_escapes_off_a_text)
 		"\xe2\x82\xac\xf0\x9f\x98\x80");
 }
 
-Test(members, makes_the_best_of_escapes_that_are_none)
+Test(members, makes_the_best_of_escapes_that_are_none, .timeout = 60)
 {
 	cr_assert_str_eq(text("\"\\ud83dx\""), "\xef\xbf\xbdx");
 	cr_assert_str_eq(text("\"\\ude00\""), "\xef\xbf\xbd");

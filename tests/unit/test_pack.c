@@ -12,8 +12,6 @@
 #include "common/poolmap.h"
 #include "master/cli/pack.h"
 
-TestSuite(pack, .timeout = 60);
-
 /* "line 0\n" ... in members of `per` lines, the last of which may be open. */
 static void pack_lines(struct buf *out, size_t ct, size_t per)
 {
@@ -66,7 +64,7 @@ static size_t count_lines(const struct buf *text)
 	return ct;
 }
 
-Test(pack, gives_back_what_was_put)
+Test(pack, gives_back_what_was_put, .timeout = 60)
 {
 	struct buf packed = {0}, text = {0};
 	uint64_t end, torn;
@@ -85,7 +83,7 @@ Test(pack, gives_back_what_was_put)
 	buf_fini(&text);
 }
 
-Test(pack, ends_no_member_that_holds_nothing)
+Test(pack, ends_no_member_that_holds_nothing, .timeout = 60)
 {
 	struct buf packed = {0};
 	struct pack *p = pack_new();
@@ -101,7 +99,7 @@ Test(pack, ends_no_member_that_holds_nothing)
 }
 
 /* At every length that a kill can leave. */
-Test(pack, ends_at_the_last_complete_member_of_a_torn_file)
+Test(pack, ends_at_the_last_complete_member_of_a_torn_file, .timeout = 60)
 {
 	struct buf packed = {0}, text = {0};
 	size_t ends[4] = {0};
@@ -134,7 +132,7 @@ Test(pack, ends_at_the_last_complete_member_of_a_torn_file)
 	buf_fini(&text);
 }
 
-Test(pack, takes_blocks_that_were_never_written_for_torn)
+Test(pack, takes_blocks_that_were_never_written_for_torn, .timeout = 60)
 {
 	struct buf packed = {0};
 	static const char zeros[5000];
@@ -152,7 +150,7 @@ Test(pack, takes_blocks_that_were_never_written_for_torn)
 	buf_fini(&packed);
 }
 
-Test(pack, refuses_what_is_no_gzip)
+Test(pack, refuses_what_is_no_gzip, .timeout = 60)
 {
 	struct buf packed = {0};
 	uint64_t end, torn;
@@ -173,7 +171,7 @@ Test(pack, refuses_what_is_no_gzip)
 	buf_fini(&packed);
 }
 
-Test(pack, reads_a_plain_file_as_it_is)
+Test(pack, reads_a_plain_file_as_it_is, .timeout = 60)
 {
 	struct buf text = {0};
 	int fd = file_of("line 0\nline 1\n", 14);
@@ -185,7 +183,7 @@ Test(pack, reads_a_plain_file_as_it_is)
 	buf_fini(&text);
 }
 
-Test(pack, goes_by_the_end_of_the_name)
+Test(pack, goes_by_the_end_of_the_name, .timeout = 60)
 {
 	cr_assert(pack_wanted("a.gz"));
 	cr_assert(pack_wanted("/x/results.jsonl.gz"));

@@ -33,7 +33,7 @@ static void end(void)
 	input_close(in);
 }
 
-TestSuite(stats, .init = begin, .fini = end, .timeout = 30);
+TestSuite(stats, .init = begin, .fini = end);
 
 static json_t *render(const struct summary_facts *facts, int exit_code)
 {
@@ -48,7 +48,7 @@ static json_t *render(const struct summary_facts *facts, int exit_code)
 }
 
 /* All keys are there whatever happened, and all ends have a name. */
-Test(stats, is_valid_json_for_every_end)
+Test(stats, is_valid_json_for_every_end, .timeout = 60)
 {
 	for (int e = SUMMARY_FINISHED; e <= SUMMARY_WORKERS_FAILED; e++) {
 		struct summary_facts facts = {.tally = &tally,
@@ -66,7 +66,7 @@ Test(stats, is_valid_json_for_every_end)
 	}
 }
 
-Test(stats, has_the_counts_of_the_run)
+Test(stats, has_the_counts_of_the_run, .timeout = 60)
 {
 	for (unsigned i = 0; i < 1000; i++) {
 		struct outcome o = {.class = i % 10 ? OUTCOME_OK : OUTCOME_HTTP_STATUS,
@@ -111,7 +111,7 @@ static int check(const char *path, const char *output, const char *failed)
 	return stats_check(&want, in);
 }
 
-Test(stats, refuses_names_that_cannot_be)
+Test(stats, refuses_names_that_cannot_be, .timeout = 60)
 {
 	cr_assert_eq(check("new", "out", NULL), 0);
 	cr_assert_eq(check("-", "out", NULL), 0);
@@ -133,7 +133,7 @@ Test(stats, refuses_names_that_cannot_be)
 }
 
 /* The old file or the new one: never half of one, and no other file stays. */
-Test(stats, replaces_the_file_as_a_whole)
+Test(stats, replaces_the_file_as_a_whole, .timeout = 60)
 {
 	struct buf text = {0};
 	char got[64] = "";
