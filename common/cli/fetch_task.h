@@ -14,4 +14,8 @@
 /* Argument and result: see common/cli/outcome.h.  Reads `settings`. */
 int fetch_task(pm_task *task, const void *arg, size_t len);
 
+/* The initializer of the workers: a pm_init_fn without an argument.  Its code is in
+ * worker/cli/fetch_init.c. */
+int fetch_init(const void *arg, size_t len);
+
 #endif

@@ -69,7 +69,7 @@ struct outcome {
 	uint32_t retry_after_ms; /* that the server asked to wait; 0: it did not */
 	uint16_t retries;        /* further attempts that this job may have */
 	bool idempotent;         /* its method may be sent twice */
-	bool unused;             /* so that there is no padding */
+	bool final;              /* it would end the same way again */
 };
 
 /* The number that a fetch task fails with, in the domain PM_DOMAIN_TASK, when it

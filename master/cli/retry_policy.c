@@ -17,7 +17,8 @@ _Static_assert(OUTCOME_CLASS_CT <= 32, "a bit for each class");
 /* Does what went wrong deserve another attempt? */
 static bool is_worth_it(const struct outcome *outcome, const struct settings *s)
 {
-	if (outcome->class >= OUTCOME_CLASS_CT || never >> outcome->class & 1u) {
+	if (outcome->final || outcome->class >= OUTCOME_CLASS_CT ||
+		never >> outcome->class & 1u) {
 		return false;
 	}
 	if (s->retry_classes >> outcome->class & 1u) {

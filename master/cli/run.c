@@ -378,6 +378,7 @@ static int open_pool(struct run *run)
 	options.max_bytes = result_bytes_max();
 	options.files_per_task = FILES_PER_TASK;
 	options.base = run->base;
+	options.init = fetch_init;
 	int err = pm_pool_open(&run->pool, &options);
 	if (err) {
 		message_print("cannot start the workers", "%s", pm_last_error());

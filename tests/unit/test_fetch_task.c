@@ -4,6 +4,7 @@
  * notes the request and answers as each test says.  Do not link libpoolmap.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -648,6 +649,37 @@ Test(fetch_task, tells_when_the_server_wants_to_be_asked_again, .timeout = 10)
 		expect_no_part(&task, "\"headers\"");
 		buf_fini(&task.result);
 	}
+}
+
+Test(fetch_task, tells_whether_a_name_may_be_found_another_time, .timeout = 10)
+{
+	static const struct {
+		int error, domain, code;
+		bool final;
+	} cases[] = {{PM_EDNS, PM_DOMAIN_ERRNO, EAGAIN, false},
+		{PM_EDNS, PM_DOMAIN_NONE, 0, true},
+		{PM_ECONNECT, PM_DOMAIN_CURL, 7, false}};
+	for (size_t i = 0; i < 3; i++) {
+		struct pm_task task =
+			failing(cases[i].error, cases[i].domain, cases[i].code, "x");
+		run(&task, "u");
+		cr_assert_eq(outcome_of(&task).final, cases[i].final, "case %zu", i);
+		buf_fini(&task.result);
+	}
+}
+
+Test(fetch_task, asks_where_to_connect_with_the_settings, .timeout = 10)
+{
+	static const char *const resolve[] = {"x:80:127.0.0.1"};
+	settings.deny_private = true;
+	settings.resolve = resolve;
+	settings.resolve_ct = 1;
+	struct pm_task task = successful();
+	run(&task, "u");
+	cr_assert(task.request.deny_private);
+	cr_assert_eq(task.request.resolve, resolve);
+	cr_assert_eq(task.request.resolve_ct, 1);
+	buf_fini(&task.result);
 }
 
 Test(fetch_task, shows_headers_when_asked_to, .timeout = 10)

@@ -266,3 +266,14 @@ Test(retry_policy, keeps_within_its_limits_whatever_it_is_told, .timeout = 30)
 	}
 	cr_assert_gt(yes, 1000, "%zu", yes);
 }
+
+/* A name that does not exist, unlike one that could not be asked for. */
+Test(retry_policy, what_is_final_is_not_tried_again, .timeout = 30)
+{
+	struct settings s = defaults();
+	struct outcome o = failed(OUTCOME_DNS, 0);
+	struct pm_retry how;
+	cr_assert(decide(&o, 1, &s, &how));
+	o.final = true;
+	cr_assert_not(decide(&o, 1, &s, &how));
+}

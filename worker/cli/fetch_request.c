@@ -167,6 +167,9 @@ static void fill_from_settings(struct pm_request *r)
 	r->ca_file = settings.ca_file;
 	r->cert = settings.cert;
 	r->key = settings.key;
+	r->deny_private = settings.deny_private;
+	r->resolve = settings.resolve;
+	r->resolve_ct = settings.resolve_ct;
 }
 
 int fetch_request_build(struct fetch_request *r, const struct job *job)

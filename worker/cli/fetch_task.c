@@ -9,6 +9,7 @@
  */
 #include "common/cli/fetch_task.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -30,6 +31,7 @@ struct fetch {
 	struct fetch_body body;
 	struct pm_response *response; /* of a fetch that succeeded */
 	uint32_t retry_after_ms;
+	bool final; /* no other attempt would end in another way */
 	struct line_facts facts;
 	char text[64]; /* behind facts.errormsg */
 };
@@ -85,6 +87,9 @@ static void tell_failure(struct fetch *f, int error)
 	if (why->domain == PM_DOMAIN_CURL) {
 		f->facts.curl_code = why->code;
 	}
+	/* The resolver says so of a name that it could not ask for. */
+	f->final = error == PM_EDNS &&
+		   !(why->domain == PM_DOMAIN_ERRNO && why->code == EAGAIN);
 }
 
 /* Returns 0 when there is something to tell, whatever it is. */
@@ -119,7 +124,8 @@ static int answer(struct fetch *f)
 	struct outcome outcome = {.class = f->facts.class,
 		.retry_after_ms = f->retry_after_ms,
 		.retries = fetch_request_retries(&f->job),
-		.idempotent = fetch_request_idempotent(&f->job)};
+		.idempotent = fetch_request_idempotent(&f->job),
+		.final = f->final};
 	const struct pm_response *r = f->facts.response;
 	if (r) {
 		outcome.http_code = r->status > 0 ? (uint32_t)r->status : 0;
