@@ -44,10 +44,15 @@ static char *host_of(CURLU *parser)
 	}
 #ifdef CURLU_PUNYCODE
 	char *ascii = NULL;
-	if (!is_ascii(host) && curl_url_get(parser, CURLUPART_HOST, &ascii,
-				       CURLU_PUNYCODE) == CURLUE_OK) {
+	if (is_ascii(host)) {
+		return host;
+	}
+	if (curl_url_get(parser, CURLUPART_HOST, &ascii, CURLU_PUNYCODE) == CURLUE_OK) {
 		curl_free(host);
 		return ascii;
+	}
+	if (LIBCURL_VERSION_NUM < 0x080000) {
+		curl_free(ascii); /* 7.88 forgets it when it cannot convert it */
 	}
 #endif
 	return host;
