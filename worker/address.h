@@ -24,8 +24,8 @@ struct address {
 /* "192.0.2.1", "2001:db8::1" or "[2001:db8::1]"; no other spelling, no zone. */
 bool address_parse(struct address *out, const char *text, size_t len);
 
-/* The other spellings of IPv4, too, that the C library takes for an address: short ones,
- * octal, hexadecimal. */
+/* The other spellings of IPv4, too, that the C library takes for an address: short
+ * ones, octal, hexadecimal. */
 bool address_parse_any(struct address *out, const char *text);
 
 /* False: neither IPv4 nor IPv6. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * engine_route - see engine_route.h.  Redirects are in engine_hop.c.
+ * engine_route - see engine_route.h.  Redirects are in engine_hop.c, what is said of
+ * failures in engine_explain.c.
  *
  * Runs in: the worker.  Called by engine_curl.c, by engine_watch.c when libcurl wants
  * a socket, and by the resolver.  The check of a private address is made where the
@@ -8,7 +9,6 @@
  */
 #include "worker/engine_route.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@
 #include "worker/engine_parts.h"
 #include "worker/resolver_given.h"
 
-static const char stand_in_suffix[] = ".localhost";
+static const char stand_in_suffix[] = ROUTE_STAND_IN_SUFFIX;
 
 /* ------------------------------------------------------------------------ names */
 
@@ -310,14 +310,6 @@ static int set_given(struct transfer_route *r, const struct pm_request *request,
 	return request->resolve_ct && !r->given ? PM_ENOMEM : 0;
 }
 
-static void say_denied(const struct transfer_route *r, struct pm_failure *failure)
-{
-	char text[ADDRESS_TEXT_MAX];
-	engine_failure(failure, PM_EDENIED, PM_DOMAIN_CURL, CURLE_COULDNT_CONNECT,
-		"%s is at %s, a private address, and these are denied", r->host,
-		address_text(&r->denied, text));
-}
-
 static void set_mapped(struct transfer_route *r, bool mapped_host)
 {
 	r->mapped_host = mapped_host;
@@ -360,7 +352,7 @@ int route_set(struct transfer *t, const struct pm_request *request, const char *
 	/* What is no URL to this parser is none to libcurl, which says so. */
 	set_mapped(r, !hop_parse(t->engine->parser, request->url, r->host, &r->port));
 	if (refuses_literal(r)) {
-		say_denied(r, failure);
+		route_say_denied(r, failure);
 		return PM_EDENIED;
 	}
 	return 0;
@@ -498,110 +490,4 @@ bool route_has_more(struct transfer *t, CURLcode code)
 	r->first = r->next;
 	r->round = 0;
 	return redirects == 0;
-}
-
-/* ------------------------------------------------------------------------ result */
-
-static void add_time(uint64_t *time_us, uint64_t more_us)
-{
-	*time_us += *time_us ? more_us : 0;
-}
-
-static void add_times(const struct transfer_route *r, struct pm_response *response)
-{
-	uint64_t all_us = r->before_us + r->hops_us;
-	response->time_namelookup_us += all_us;
-	add_time(&response->time_connect_us, all_us);
-	add_time(&response->time_appconnect_us, all_us);
-	add_time(&response->time_starttransfer_us, all_us);
-	response->time_total_us += r->before_us;
-}
-
-static void say_trouble(const struct transfer_route *r, struct pm_failure *failure)
-{
-	const char *what = r->asks_proxy ? "proxy" : "host";
-	const char *name = r->asks_proxy ? r->proxy_host : r->host;
-	int code = r->asks_proxy ? CURLE_COULDNT_RESOLVE_PROXY
-				 : CURLE_COULDNT_RESOLVE_HOST;
-	switch (r->trouble) {
-	case TROUBLE_NOT_FOUND:
-		engine_failure(failure, PM_EDNS, PM_DOMAIN_CURL, code,
-			"Could not resolve %s: %s: %s", what, name, r->reason);
-		break;
-	case TROUBLE_TEMPORARY:
-		engine_failure(failure, PM_EDNS, PM_DOMAIN_ERRNO, EAGAIN,
-			"Could not resolve %s for now: %s: %s", what, name, r->reason);
-		break;
-	case TROUBLE_TIMEOUT:
-		engine_failure(failure, PM_ETIMEDOUT, PM_DOMAIN_CURL,
-			CURLE_OPERATION_TIMEDOUT,
-			"Resolving %s %s timed out after %u milliseconds", what, name,
-			r->limit_ms);
-		break;
-	case TROUBLE_DENIED:
-		say_denied(r, failure);
-		break;
-	case TROUBLE_NONE:
-		break;
-	}
-}
-
-/* In libcurl's words stands the name that it was given. */
-static void replace(
-	char *text, size_t cap, const char *old, size_t old_len, const char *new)
-{
-	char copy[PM_MESSAGE_MAX + 1];
-	char *at = memmem(text, strlen(text), old, old_len);
-	if (!at || !old_len) {
-		return;
-	}
-	snprintf(copy, sizeof(copy), "%.*s%s%s", (int)(at - text), text, new,
-		at + old_len);
-	snprintf(text, cap, "%s", copy);
-}
-
-static void put_real_names(const struct transfer_route *r, struct pm_failure *failure)
-{
-	char name[sizeof(r->proxy_host) + sizeof(stand_in_suffix)];
-	if (r->proxy_host[0]) {
-		int len = snprintf(
-			name, sizeof(name), "%s%s", r->proxy_host, stand_in_suffix);
-		replace(failure->message, sizeof(failure->message), name, (size_t)len,
-			r->proxy_host);
-	}
-	if (r->told && strstr(r->stand_in, stand_in_suffix)) {
-		/* without "::" and ":" */
-		replace(failure->message, sizeof(failure->message), r->stand_in + 2,
-			strlen(r->stand_in) - 3, r->host);
-	}
-}
-
-/* The address that failed is not the first of the next request. */
-static void blame(struct transfer *t, CURLcode code, const struct pm_response *response)
-{
-	struct transfer_route *r = &t->route;
-	bool unconnected =
-		code == CURLE_COULDNT_CONNECT ||
-		(code == CURLE_OPERATION_TIMEDOUT && !response->time_connect_us);
-	if (unconnected && r->mapped && r->to.ct > 1 && t->engine->resolver) {
-		resolver_blame(t->engine->resolver,
-			r->proxy_host[0] ? r->proxy_host : r->host,
-			&r->to.addresses[0]);
-	}
-}
-
-void route_explain(struct transfer *t, CURLcode code, struct pm_failure *failure,
-	struct pm_response *response)
-{
-	const struct transfer_route *r = &t->route;
-	if (code) {
-		blame(t, code, response);
-	}
-	add_times(r, response);
-	if (r->trouble && (code == CURLE_COULDNT_CONNECT || t->stopped == PM_EDENIED ||
-				  code == CURLE_COULDNT_RESOLVE_PROXY)) {
-		say_trouble(r, failure);
-	} else if (code) {
-		put_real_names(r, failure);
-	}
 }

@@ -29,6 +29,8 @@ enum {
 	ROUTE_HOST_MAX = 256, /* bytes of a host's name; one more than one may have */
 };
 
+#define ROUTE_STAND_IN_SUFFIX ".localhost"
+
 struct engine;
 struct transfer;
 
@@ -104,9 +106,12 @@ bool route_address(struct transfer *t, struct curl_sockaddr *address);
 /* Are there addresses that were not tried?  Then the next round begins with them. */
 bool route_has_more(struct transfer *t, CURLcode code);
 
-/* What libcurl cannot know: times of look-ups, and why there was no address. */
+/* engine_explain.c: what libcurl cannot know: times of look-ups, and why there was no
+ * address. */
 void route_explain(struct transfer *t, CURLcode code, struct pm_failure *failure,
 	struct pm_response *response);
+
+void route_say_denied(const struct transfer_route *r, struct pm_failure *failure);
 
 /* It has ended, or is cancelled. */
 void route_end(struct transfer *t);
