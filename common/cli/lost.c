@@ -11,7 +11,7 @@ int lost_render(struct buf *out, const void *arg, size_t len,
 	const struct pm_result *result, enum outcome_class *class)
 {
 	struct line_facts facts = {
-		.class = outcome_class_of(result->error),
+		.class = outcome_class_of_result(result),
 		.errormsg = result->message,
 		.time_queue_us = UINT64_MAX,
 		.attempts = result->attempts,

@@ -59,3 +59,10 @@ enum outcome_class outcome_class_of(int error)
 		return OUTCOME_INTERNAL;
 	}
 }
+
+enum outcome_class outcome_class_of_result(const struct pm_result *result)
+{
+	bool refused = result->error == PM_EFAILED && result->attempts == 0 &&
+		       result->domain == PM_DOMAIN_NONE;
+	return refused ? OUTCOME_ROBOTS : outcome_class_of(result->error);
+}

@@ -85,4 +85,8 @@ const char *outcome_class_name(unsigned class);
  * of a fetch's or a job's ends. */
 enum outcome_class outcome_class_of(int error);
 
+/* The same for a result that no fetch task has made.  One that was refused before it
+ * began is PM_EFAILED without a number: robots.txt forbids it. */
+enum outcome_class outcome_class_of_result(const struct pm_result *result);
+
 #endif

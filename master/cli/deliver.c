@@ -99,7 +99,7 @@ struct outcome deliver_outcome(const struct pm_result *result)
 	if (from_worker(result)) {
 		memcpy(&outcome, result->bytes, sizeof outcome);
 	} else if (result->error) {
-		outcome.class = outcome_class_of(result->error);
+		outcome.class = outcome_class_of_result(result);
 	}
 	return outcome;
 }

@@ -4,20 +4,136 @@
  */
 #include "master/cli/pace.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "common/cli/host.h"
+#include "common/cli/host_rules.h"
+#include "common/cli/robots_task.h"
 #include "common/clock.h"
 #include "master/cli/retry_policy.h"
 
-void pace_init(struct pace *p, const struct settings *s)
+/* ------------------------------------------------------------------ robots.txt */
+
+/* A robots.txt that is being fetched. */
+struct inquiry {
+	struct pace *pace;
+	char lane[PM_LANE_MAX + 1];
+};
+
+static void got_robots(pm_future *future, void *ctx)
 {
-	*p = (struct pace){.settings = s};
+	struct inquiry *q = ctx;
+	const struct pm_result *r = pm_future_result(future);
+	uint32_t status = 0;
+	bool whole = !r->error && r->len >= sizeof status;
+	const char *body = whole ? (const char *)r->bytes + sizeof status : "";
+	if (whole) {
+		memcpy(&status, r->bytes, sizeof status);
+	}
+	polite_answer(q->pace->polite, q->lane, clock_now_ms(), status, body,
+		whole ? r->len - sizeof status : 0);
+	free(q);
+}
+
+static bool submit(struct inquiry *q, const char *url)
+{
+	struct pm_job job = {.arg = url, .len = strlen(url)};
+	pm_future *future;
+	if (pm_submit(q->pace->pool, robots_task, &job, &future)) {
+		return false;
+	}
+	bool watched = pm_future_on_done(future, got_robots, q) == 0;
+	pm_future_free(&future);
+	return watched;
+}
+
+/* One that cannot even be asked for counts as not to be reached. */
+static void fetch_robots(void *ctx, const char *lane, const char *url)
+{
+	struct pace *p = ctx;
+	struct inquiry *q = calloc(1, sizeof *q);
+	if (q) {
+		q->pace = p;
+		memcpy(q->lane, lane, strlen(lane) + 1);
+	}
+	if (!q || !submit(q, url)) {
+		free(q);
+		polite_answer(p->polite, lane, clock_now_ms(), 0, "", 0);
+	}
+}
+
+static void set_limits(void *ctx, const char *lane, const struct pm_lane_limits *limits)
+{
+	struct pace *p = ctx;
+	pm_lane_set(p->pool, lane, limits);
+}
+
+/* -------------------------------------------------------------------- lifetime */
+
+int pace_init(struct pace *p, const struct settings *s, pm_pool *pool)
+{
+	struct polite_options options = {.settings = s,
+		.hooks = {.fetch = fetch_robots, .limits = set_limits, .ctx = p}};
+	*p = (struct pace){.settings = s, .pool = pool};
 	if (getrandom(&p->random, sizeof p->random, GRND_NONBLOCK) < 0) {
 		p->random = clock_now_us();
 	}
 	p->random |= 1;
+	return s->polite ? polite_open(&p->polite, &options) : 0;
 }
+
+void pace_fini(struct pace *p)
+{
+	polite_close(p->polite);
+	p->polite = NULL;
+	buf_fini(&p->target);
+}
+
+/* ------------------------------------------------------------------------ lanes */
+
+int pace_take(struct pace *p, const char *line, size_t len, struct pm_job *job)
+{
+	job->lane_len = host_lane(p->lane, line, len);
+	job->lane = p->lane;
+	return p->polite ? polite_take(p->polite, p->lane) : 0;
+}
+
+void pace_drop(struct pace *p, const char *line, size_t len)
+{
+	char lane[PM_LANE_MAX + 1];
+	if (p->polite) {
+		host_lane(lane, line, len);
+		polite_drop(p->polite, lane);
+	}
+}
+
+void pace_limits(struct pace *p, const char *lane, struct pm_lane_limits *limits)
+{
+	if (p->polite) {
+		polite_lane(p->polite, lane, clock_now_ms(), limits);
+	} else {
+		host_limits(limits, p->settings, lane);
+	}
+}
+
+int pace_admit(struct pace *p, const struct pm_job *job, const char *line, size_t len,
+	const char **why)
+{
+	if (!p->polite) {
+		return 0;
+	}
+	buf_clear(&p->target);
+	if (host_target(&p->target, line, len)) {
+		return PM_ENOMEM;
+	}
+	*why = polite_admit(
+		p->polite, job->lane, p->target.data, p->target.len, clock_now_ms());
+	return *why ? PM_EFAILED : 0;
+}
+
+/* --------------------------------------------------------------------- attempts */
 
 /* xorshift64* (Vigna 2016): good enough to keep retries apart. */
 static uint32_t next_random(struct pace *p)
@@ -28,19 +144,6 @@ static uint32_t next_random(struct pace *p)
 	x ^= x >> 27;
 	p->random = x;
 	return (uint32_t)(x * 2685821657736338717u >> 32);
-}
-
-void pace_lane(struct pace *p, const char *line, size_t len, struct pm_job *job)
-{
-	job->lane_len = host_lane(p->lane, line, len);
-	job->lane = p->lane;
-}
-
-void pace_limits(const struct pace *p, const char *lane, struct pm_lane_limits *limits)
-{
-	(void)lane;
-	limits->concurrency = p->settings->per_host;
-	limits->rate = p->settings->host_rate;
 }
 
 bool pace_retry(struct pace *p, const struct outcome *outcome, unsigned attempts,

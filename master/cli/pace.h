@@ -4,7 +4,8 @@
  *
  * Runs in: the master of the command.  The library keeps to the limits, across all
  * workers: a stream has lanes, and here each host is one.  This file says what a
- * job's lane is, what its limits are, and decides about another attempt.
+ * job's lane is, what its limits are, and decides about another attempt.  With
+ * --polite it has robots.txt fetched, and asks polite.c.
  */
 #ifndef MASTER_CLI_PACE_H
 #define MASTER_CLI_PACE_H
@@ -12,23 +13,34 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/buf.h"
 #include "common/cli/outcome.h"
 #include "common/cli/settings.h"
 #include "common/poolmap.h"
+#include "master/cli/polite.h"
 
 struct pace {
 	const struct settings *settings;
-	uint64_t random; /* state of the generator, never 0 */
+	pm_pool *pool;
+	struct polite *polite; /* NULL: not --polite */
+	uint64_t random;       /* state of the generator, never 0 */
 	char lane[PM_LANE_MAX + 1];
+	struct buf target; /* scratch */
 };
 
-void pace_init(struct pace *p, const struct settings *s);
+/* 0 or PM_ENOMEM; fini in both cases. */
+int pace_init(struct pace *p, const struct settings *s, pm_pool *pool);
+void pace_fini(struct pace *p);
 
-/* The lane of a job line, for job->lane; it lives until the next call. */
-void pace_lane(struct pace *p, const char *line, size_t len, struct pm_job *job);
+/* A job was read: its lane, for job->lane; it lives until the next call.  0 or
+ * PM_ENOMEM.  Its result was delivered, or will never be. */
+int pace_take(struct pace *p, const char *line, size_t len, struct pm_job *job);
+void pace_drop(struct pace *p, const char *line, size_t len);
 
-/* As `lane_new` and `retry` of struct pm_stream. */
-void pace_limits(const struct pace *p, const char *lane, struct pm_lane_limits *limits);
+/* As `lane_new`, `admit` and `retry` of struct pm_stream. */
+void pace_limits(struct pace *p, const char *lane, struct pm_lane_limits *limits);
+int pace_admit(struct pace *p, const struct pm_job *job, const char *line, size_t len,
+	const char **why);
 bool pace_retry(struct pace *p, const struct outcome *outcome, unsigned attempts,
 	struct pm_retry *how);
 

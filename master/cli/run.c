@@ -158,8 +158,8 @@ static int make_job(struct run *run, const char *line, size_t len, bool too_long
 	}
 	job->arg = run->arg.data;
 	job->len = run->arg.len;
-	pace_lane(&run->pace, line, len, job);
-	return PM_SOURCE_JOB;
+	int err = pace_take(&run->pace, line, too_long ? 0 : len, job);
+	return err ? err : PM_SOURCE_JOB;
 }
 
 static int source(void *ctx, struct pm_job *job)
@@ -203,9 +203,31 @@ static bool was_cut_short(struct run *run, const struct pm_result *result)
 	       pace_retry(&run->pace, &outcome, result->attempts, &unused);
 }
 
+/* The line of a job, out of its argument. */
+static const char *line_of(const void *arg, size_t arg_len, size_t *len)
+{
+	const struct job_head *head = arg;
+	bool has_line = arg_len > sizeof *head && !head->bad;
+	*len = has_line ? arg_len - sizeof *head : 0;
+	return has_line ? (const char *)arg + sizeof *head : "";
+}
+
+static int take_result(struct run *run, const struct pm_result *result);
+
 static int sink(void *ctx, const struct pm_result *result)
 {
 	struct run *run = ctx;
+	size_t len;
+	const char *line = line_of(result->arg, result->arg_len, &len);
+	int step = take_result(run, result);
+	if (step == PM_SINK_TAKEN) {
+		pace_drop(&run->pace, line, len);
+	}
+	return step;
+}
+
+static int take_result(struct run *run, const struct pm_result *result)
+{
 	if (run->cut || (run->stop && was_cut_short(run, result))) {
 		run->cut = !settings.unordered; /* nothing comes behind a gap */
 		return PM_SINK_TAKEN;
@@ -379,6 +401,8 @@ static int open_pool(struct run *run)
 	options.files_per_task = FILES_PER_TASK;
 	options.base = run->base;
 	options.init = fetch_init;
+	options.max_jobs_per_worker = settings.max_jobs_per_worker;
+	options.schedule = settings.scheduler;
 	int err = pm_pool_open(&run->pool, &options);
 	if (err) {
 		message_print("cannot start the workers", "%s", pm_last_error());
@@ -440,6 +464,7 @@ static void close_all(struct run *run)
 	} else {
 		pm_pool_close(&run->pool);
 	}
+	pace_fini(&run->pace);
 	deliver_discard(&run->deliver);
 	input_close(run->input);
 	free_event(&run->sigint);
@@ -497,6 +522,14 @@ static void lane_new(void *ctx, const char *lane, struct pm_lane_limits *limits)
 	pace_limits(&run->pace, lane, limits);
 }
 
+static int admit(void *ctx, const struct pm_job *job, const char **why)
+{
+	struct run *run = ctx;
+	size_t len;
+	const char *line = line_of(job->arg, job->len, &len);
+	return pace_admit(&run->pace, job, line, len, why);
+}
+
 static bool retry(void *ctx, const struct pm_result *result, struct pm_retry *how)
 {
 	struct run *run = ctx;
@@ -523,6 +556,7 @@ static void do_map(struct run *run)
 		.turn = flush,
 		.rate = settings.rate,
 		.lane_new = lane_new,
+		.admit = settings.polite ? admit : NULL,
 		.retry = retry};
 	int err = pm_map_stream(run->pool, &stream);
 	if (err && !run->error && !run->stop) {
@@ -554,7 +588,10 @@ static int go(struct run *run, int argc, char **argv)
 	run->total = settings.total;
 	progress_init(&run->progress, STDERR_FILENO, progress_wanted());
 	message_before(clear_progress, &run->progress);
-	pace_init(&run->pace, &settings);
+	if (pace_init(&run->pace, &settings, run->pool)) {
+		message_print("run", "out of memory");
+		return EXIT_WORKERS;
+	}
 	do_map(run);
 	finish_output(run);
 	end_progress(run);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * robots_task - the task that fetches a robots.txt for --polite.
+ *
+ * Runs in: the workers; the code is in worker/cli/robots_task.c.  Declared here
+ * because the master has to name it.
+ */
+#ifndef COMMON_CLI_ROBOTS_TASK_H
+#define COMMON_CLI_ROBOTS_TASK_H
+
+#include "common/poolmap.h"
+
+/* The argument is the URL.  The result is a uint32_t, the status or 0 when there was
+ * no answer, and the body, of which no more than ROBOTS_TEXT_MAX bytes. */
+int robots_task(pm_task *task, const void *url, size_t len);
+
+#endif

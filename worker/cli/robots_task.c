@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * robots_task - fetches the robots.txt of a host; see robots_task.h.
+ *
+ * Runs in: the workers of the command.
+ */
+#include "common/cli/robots_task.h"
+
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/cli/job.h"
+#include "common/cli/robots.h"
+#include "worker/cli/fetch_request.h"
+
+/* More of the body than counts is not read. */
+static int keep(void *ctx, const void *bytes, size_t len)
+{
+	struct buf *body = ctx;
+	size_t room = ROBOTS_TEXT_MAX - body->len;
+	int err = buf_put(body, bytes, len < room ? len : room);
+	return err || len <= room ? err : PM_EBODYSIZE;
+}
+
+static int answer(pm_task *task, uint32_t status, const struct buf *body)
+{
+	struct buf out = {0};
+	int err = buf_put(&out, &status, sizeof status);
+	if (!err) {
+		err = buf_put(&out, body->data, body->len);
+	}
+	if (!err) {
+		err = pm_return(task, out.data, out.len);
+	}
+	buf_fini(&out);
+	return err;
+}
+
+static int fetch(pm_task *task, struct fetch_request *r)
+{
+	struct buf body = {0};
+	struct pm_response *response;
+	r->pm.on_body = keep;
+	r->pm.on_body_ctx = &body;
+	r->pm.max_body = SIZE_MAX - 1;
+	r->pm.no_headers = true;
+	r->pm.no_follow = false;
+	int err = pm_await_fetch(task, &r->pm, &response);
+	const struct pm_response *got = pm_task_last_response(task);
+	bool read = !err || (err == PM_EBODYSIZE && body.len == ROBOTS_TEXT_MAX);
+	if (err != PM_ECANCELLED) {
+		err = answer(task, read && got ? (uint32_t)got->status : 0, &body);
+	}
+	buf_fini(&body);
+	return err;
+}
+
+int robots_task(pm_task *task, const void *url, size_t len)
+{
+	struct job job;
+	struct fetch_request r = {0};
+	int err = job_parse(&job, url, len);
+	if (!err) {
+		err = fetch_request_build(&r, &job);
+	}
+	if (!err) {
+		r.pm.method = "GET";
+		r.pm.body = NULL;
+		r.pm.body_len = 0;
+		err = fetch(task, &r);
+	}
+	fetch_request_fini(&r);
+	job_fini(&job);
+	return err;
+}
