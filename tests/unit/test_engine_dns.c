@@ -18,6 +18,7 @@
 
 static unsigned getaddrinfo_calls, connect_calls, outside_calls;
 static char last_outside[ADDRESS_TEXT_MAX];
+static bool outside_is_here; /* the server stands for the public Internet */
 static const char *dead_end; /* an address that takes no connection */
 
 #define OURS __attribute__((visibility("default")))
@@ -61,6 +62,12 @@ OURS int connect(int fd, const struct sockaddr *to, socklen_t len)
 	}
 	if (!is_loopback(&a)) {
 		outside_calls++;
+		if (outside_is_here) {
+			struct sockaddr_in here = {.sin_family = AF_INET,
+				.sin_port = htons((uint16_t)server.port),
+				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+			return real(fd, (struct sockaddr *)&here, sizeof(here));
+		}
 		memcpy(last_outside, text, sizeof(text));
 		errno = ENETUNREACH;
 		return -1;
@@ -541,8 +548,7 @@ Test(engine_dns, no_spelling_leads_to_a_private_address, .timeout = 60)
 	cr_assert_eq(server.connections, 0);
 }
 
-/* The redirect comes from a host that is allowed: through a given address it would be
- * denied, too, so a proxy stands for the world outside. */
+/* Seen by the proxy, which is asked for the first host only. */
 Test(engine_dns, no_redirect_leads_to_a_private_address, .timeout = 60)
 {
 	for (int i = 0; i < PRIVATE_CT; i++) {
@@ -555,6 +561,21 @@ Test(engine_dns, no_redirect_leads_to_a_private_address, .timeout = 60)
 		cr_assert(strstr(last_seen(), "/to-there"), "%s", private_hosts[i]);
 		forget_seen();
 	}
+}
+
+Test(engine_dns, no_redirect_from_outside_leads_in, .timeout = 60)
+{
+	outside_is_here = true;
+	for (int i = 0; i < PRIVATE_CT; i++) {
+		lead_there(302, private_hosts[i], server.second_port);
+		expect_denied(NO_REQUEST, at("1.1.1.1", "/to-there"));
+		cr_assert(strstr(last_seen(), "/to-there"), "%s", private_hosts[i]);
+		forget_seen();
+	}
+	cr_assert_eq(connect_calls, outside_calls);
+	lead_there(302, "a-1-1-1-1.test", server.port);
+	fetch_and_forget(REQUEST(.deny_private = true), at("1.1.1.1", "/to-there"));
+	expect_seen("Host: a-1-1-1-1.test");
 }
 
 Test(engine_dns, no_literal_goes_to_a_proxy, .timeout = 60)
