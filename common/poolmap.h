@@ -894,8 +894,8 @@ struct pm_request {
  * (http://, socks5h://) only hosts that are addresses or "localhost" are refused. */
 
 /* In an initializer, or before the first fetch of a worker: the DNS servers to ask, as
- * "ADDRESS[:PORT],..." with brackets around an IPv6 address that has a port; NULL: those
- * of the system.  Errors: PM_EINVAL, PM_ENOMEM, PM_ESTATE (too late). */
+ * "ADDRESS[:PORT],..." with brackets around an IPv6 address that has a port; NULL:
+ * those of the system.  Errors: PM_EINVAL, PM_ENOMEM, PM_ESTATE (too late). */
 PM_API int pm_worker_dns_servers(const char *servers);
 
 /* What requests have in common: headers, credentials, a proxy, cookies.  It lives
