@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/name_hash.h"
+
 /* A timer comes late now and then; what was missed by less than that is made up
  * for, so that a rate is kept on the average. */
 enum { TABLE_FIRST = 64, CATCH_UP_US = 20000 };
@@ -15,16 +17,6 @@ enum { TABLE_FIRST = 64, CATCH_UP_US = 20000 };
 #define PERIOD_MAX_US 10000000000000000u
 
 /* ------------------------------------------------------------------- table */
-
-/* FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
-static uint64_t hash_of(const char *name, size_t len)
-{
-	uint64_t h = 14695981039346656037u;
-	for (size_t i = 0; i < len; i++) {
-		h = (h ^ (unsigned char)name[i]) * 1099511628211u;
-	}
-	return h;
-}
 
 void lanes_init(struct lanes *l, double rate)
 {
@@ -78,7 +70,7 @@ static bool is_idle(const struct lane *lane)
 
 static struct lane *look_up(const struct lanes *l, const char *name, size_t len)
 {
-	uint64_t hash = hash_of(name, len);
+	uint64_t hash = name_hash(name, len);
 	struct lane *lane = l->cap ? l->table[hash & (l->cap - 1)] : NULL;
 	while (lane && !(lane->hash == hash && lane->name_len == len &&
 			       memcmp(lane->name, name, len) == 0)) {
@@ -104,7 +96,7 @@ struct lane *lanes_get(struct lanes *l, const char *name, size_t len, bool *is_n
 	if (lane) {
 		memcpy(lane->name, name, len);
 		lane->name_len = len;
-		lane->hash = hash_of(name, len);
+		lane->hash = name_hash(name, len);
 		list_init(&lane->waiting);
 		struct lane **at = &l->table[lane->hash & (l->cap - 1)];
 		lane->next = *at;

@@ -15,6 +15,7 @@
 #include "common/cli/host_rules.h"
 #include "common/cli/robots.h"
 #include "common/list.h"
+#include "common/name_hash.h"
 
 struct host {
 	struct list_node idle;
@@ -43,15 +44,6 @@ struct polite {
 
 /* --------------------------------------------------------------------- the table */
 
-static uint64_t hash_of(const char *lane)
-{
-	uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-	for (; *lane; lane++) {
-		hash = (hash ^ (unsigned char)*lane) * UINT64_C(1099511628211);
-	}
-	return hash ^ hash >> 32;
-}
-
 static struct host **place(struct polite *p, uint64_t hash)
 {
 	return &p->table[hash & (p->cap - 1)];
@@ -59,7 +51,7 @@ static struct host **place(struct polite *p, uint64_t hash)
 
 static struct host *find(struct polite *p, const char *lane)
 {
-	uint64_t hash = hash_of(lane);
+	uint64_t hash = name_hash(lane, strlen(lane));
 	struct host *h = *place(p, hash);
 	while (h && (h->hash != hash || strcmp(h->lane, lane) != 0)) {
 		h = h->next;
@@ -99,7 +91,7 @@ static struct host *add(struct polite *p, const char *lane)
 		return NULL;
 	}
 	memcpy(h->lane, lane, len + 1);
-	h->hash = hash_of(lane);
+	h->hash = name_hash(lane, len);
 	h->next = *place(p, h->hash);
 	*place(p, h->hash) = h;
 	p->ct++;
