@@ -347,8 +347,9 @@ PM_API int pm_worker_info(
  * included.  It belongs to the pool: only poll it.  PM_ESTATE on a host's base. */
 PM_API int pm_pool_fd(pm_pool *pool);
 
-/* Do what can be done now, callbacks included, without blocking.  0, PM_ESTATE, or
- * PM_EWORKERS when the pool is broken. */
+/* Do what can be done now, callbacks included, without blocking; but when one of them
+ * closes the pool, its end is waited for.  0, PM_ESTATE, or PM_EWORKERS when the pool
+ * is broken. */
 PM_API int pm_pool_step(pm_pool *pool);
 
 /* --------------------------------------------------------------- job, result */
