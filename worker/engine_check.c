@@ -197,6 +197,18 @@ const char *request_method(const struct pm_request *request)
 	return request->body ? "POST" : "GET";
 }
 
+bool method_is_idempotent(const char *method)
+{
+	static const char *const methods[] = {
+		"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		if (strcmp(method, methods[i]) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static int check_method(const struct pm_request *request, struct pm_failure *failure)
 {
 	const char *method = request_method(request);

@@ -191,7 +191,7 @@ static int transfer_launch(struct transfer *t, struct pm_failure *failure)
 	return shard_add(s, t, failure);
 }
 
-/* Nothing was sent: there is no harm in the other addresses. */
+/* Nothing was sent, or what may be sent twice: there is no harm in it. */
 static bool try_again(struct transfer *t)
 {
 	struct shard *s = t->shard;
@@ -202,7 +202,7 @@ static bool try_again(struct transfer *t)
 	spend(t, (uint64_t)spent_us);
 	shard_remove(t);
 	t->error_text[0] = '\0';
-	t->address_failed = false;
+	t->address_failed = t->unanswered = false;
 	if (shard_add(s, t, &failure)) {
 		list_push_back(&s->running, &t->link); /* as it was: to be told */
 		t->shard = s;
@@ -216,7 +216,8 @@ void transfer_finish(struct transfer *t, CURLcode code)
 	struct engine_result result;
 	engine_done_fn *done = t->done;
 	void *ctx = t->ctx;
-	if (route_has_more(t, code) && try_again(t)) {
+	if ((route_has_more(t, code) || twice_was_miscounted(t, code)) &&
+		try_again(t)) {
 		return;
 	}
 	transfer_build_result(t, code, &result);

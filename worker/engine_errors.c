@@ -146,6 +146,9 @@ static const char *stop_text(int error)
 		return "the body is larger than max_body";
 	case PM_ENOMEM:
 		return "no memory for the response";
+	case PM_ERESET:
+		return "the server closed the kept connection, and this method is "
+		       "not sent twice";
 	default:
 		return "libcurl cannot go on with its connections";
 	}

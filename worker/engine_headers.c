@@ -168,6 +168,7 @@ size_t transfer_on_header(char *bytes, size_t size, size_t ct, void *ctx)
 {
 	struct transfer *t = ctx;
 	size_t n = size * ct; /* libcurl: size is 1, ct at most 100 KiB */
+	t->unanswered = false;
 	enum route_step step = n ? route_on_header(t, bytes, n) : STEP_GO;
 	if (step != STEP_GO) { /* held, the line comes again; or t->stopped is set */
 		return step == STEP_WAIT ? CURL_WRITEFUNC_PAUSE : CURL_WRITEFUNC_ERROR;

@@ -99,7 +99,8 @@ static CURLcode set_first_options(struct transfer *t)
 
 int transfer_setup_once(struct transfer *t)
 {
-	bool bad = set_identity(t) || set_constants(t) || set_first_options(t);
+	bool bad = set_identity(t) || set_constants(t) || set_first_options(t) ||
+		   twice_set_options(t);
 	return bad ? PM_ENOMEM : 0;
 }
 

@@ -149,6 +149,8 @@ struct transfer {
 	bool cancelled;          /* inside on_body: to be dropped */
 	int socket_errno;
 	bool address_failed; /* a connection was refused, perhaps not the last one */
+	bool unanswered;     /* a request was sent, and nothing came back yet */
+	bool miscounted;     /* libcurl gave it up too early once, engine_twice.c */
 	pm_exchange_fn *on_exchange; /* NULL: nobody asks for the heads */
 	void *on_exchange_ctx;
 	struct buf sent_head, got_head; /* as they are on the wire */
@@ -196,6 +198,11 @@ void heads_begin(struct transfer *t, const struct pm_request *request);
 int heads_take_line(struct transfer *t, const char *bytes, size_t len);
 void heads_release(struct transfer *t);
 void heads_fini(struct transfer *t);
+
+/* engine_twice.c: hinder libcurl from sending twice what may do harm; did it give up
+ * a request that it had not sent too often? */
+CURLcode twice_set_options(struct transfer *t);
+bool twice_was_miscounted(struct transfer *t, CURLcode code);
 
 /* engine_curl.c: called by a shard when a transfer has ended, with its callback;
  * or when it was cancelled, without one. */

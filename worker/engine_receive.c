@@ -97,6 +97,7 @@ void transfer_begin_answer(struct transfer *t, const struct pm_request *request)
 	t->stopped_by_reader = t->cancelled = false;
 	t->socket_errno = 0;
 	t->address_failed = false;
+	t->unanswered = t->miscounted = false;
 	t->error_text[0] = '\0';
 }
 

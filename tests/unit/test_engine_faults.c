@@ -353,3 +353,46 @@ Test(engine_faults, an_engine_for_nothing_is_refused, .timeout = 60)
 	cr_assert_null(engine);
 	engine_close(NULL);
 }
+
+/* ---------------------------------------------------------------- sent twice */
+
+/* How often the server got it that closes the kept connection without an answer. */
+static unsigned times_sent(const char *method, bool body, const char *path, int error)
+{
+	fetch_and_forget(NO_REQUEST, "/ok"); /* its connection is kept */
+	unsigned before = server.seen_ct;
+	expect_error(REQUEST(.method = method, .body = body ? "data" : NULL,
+			     .body_len = body ? 4 : 0),
+		path, error);
+	return server.seen_ct - before;
+}
+
+/* Many times with one handle: each time is the first one. */
+Test(engine_faults, what_does_no_harm_is_sent_again_once, .timeout = 60)
+{
+	static const char *const methods[] = {
+		"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "GET", "GET", "GET"};
+	open_engine(1);
+	for (int i = 0; i < 8; i++) {
+		bool body = strcmp(methods[i], "PUT") == 0;
+		cr_assert_eq(times_sent(methods[i], body, "/nothing", PM_EBADRESPONSE),
+			2, "%s, %d", methods[i], i);
+		cr_assert_eq(times_sent(methods[i], body, "/reset-at-once", PM_ERESET),
+			2, "%s, %d", methods[i], i);
+	}
+}
+
+Test(engine_faults, what_may_do_harm_is_never_sent_twice, .timeout = 60)
+{
+	static const char *const methods[] = {"POST", "PATCH", "LOCK"};
+	open_engine(1);
+	for (int i = 0; i < 9; i++) {
+		const char *method = methods[i % 3];
+		cr_assert_eq(times_sent(method, true, "/nothing", PM_ERESET), 1, "%s",
+			method);
+		cr_assert_eq(times_sent(method, true, "/reset-at-once", PM_ERESET), 1,
+			"%s", method);
+	}
+	/* A redirect that keeps the method is a request of its own. */
+	fetch_and_forget(REQUEST(.method = "POST", .body = "d", .body_len = 1), "/307");
+}

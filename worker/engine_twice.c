@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine_twice - what may be sent a second time.  Private to the libcurl engine.
+ *
+ * Runs in: the worker.  Called by libcurl before it sends a request, and by
+ * engine_curl.c.
+ *
+ * A server may close a kept connection just when the next request is on its way.  Then
+ * libcurl sends it again on another one, whatever its method is.  Nobody knows whether
+ * the server has acted upon the first: so it is done for the methods of which RFC 9110
+ * says that it does no harm, and for no other.
+ */
+#include "worker/engine_parts.h"
+
+static bool is_harmless(const struct transfer *t)
+{
+	const char *method = NULL;
+	curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_METHOD, &method);
+	return method && method_is_idempotent(method);
+}
+
+/* libcurl's: a connection is there, and the request follows. */
+static int before_request(
+	void *ctx, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+	struct transfer *t = ctx;
+	(void)remote_ip;
+	(void)local_ip;
+	(void)remote_port;
+	(void)local_port;
+	if (t->unanswered && !is_harmless(t)) {
+		(void)transfer_stop(t, PM_ERESET, NULL);
+		return CURL_PREREQFUNC_ABORT;
+	}
+	t->unanswered = true;
+	return CURL_PREREQFUNC_OK;
+}
+
+CURLcode twice_set_options(struct transfer *t)
+{
+	CURLcode bad = CURLE_OK;
+	SET(CURLOPT_PREREQFUNCTION, before_request);
+	SET(CURLOPT_PREREQDATA, t);
+	return bad;
+}
+
+/* libcurl 7.88 counts how often a handle has sent something again in all its life, not
+ * for one request: after the fifth time it gives up once, and begins to count anew.
+ * Then it has made no connection for this request. */
+bool twice_was_miscounted(struct transfer *t, CURLcode code)
+{
+	long redirect_ct = 0, connect_ct = 0;
+	bool lost = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR ||
+		    code == CURLE_GOT_NOTHING;
+	if (!lost || t->miscounted || t->stopped || !t->unanswered) {
+		return false;
+	}
+	curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_COUNT, &redirect_ct);
+	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connect_ct);
+	t->miscounted = !redirect_ct && !connect_ct && is_harmless(t);
+	return t->miscounted;
+}
