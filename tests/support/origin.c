@@ -40,7 +40,8 @@ static const char help[] =
 	"  /gzip/BYTES  /two-lengths  /length-and-chunks\n"
 	"  /truncate/BYTES  /drip/BYTES/MS  /hang  /garbage  /once/ANY\n"
 	"  /count/NAME  /unstable/NAME/K  /hold/NAME  /release/NAME\n"
-	"  /counts  /reset-counts\n";
+	"  /refuse/STATUS/WHEN/NAME/K  /reset-first/NAME/K  /bucket/RATE/BURST/ANY\n"
+	"  /robots.txt  /set-robots/HOST  /counts  /reset-counts  /log  /log-start\n";
 
 struct options {
 	uint16_t port;
@@ -179,6 +180,8 @@ static void loop_fini(struct loop *l)
 	struct server *s = &l->server;
 	conn_reap_all(s);
 	server_tallies_fini(s);
+	robots_fini(s);
+	log_fini(&s->log);
 	ports_close(l->ports);
 	event_del(&l->sigterm);
 	event_del(&l->lifeline);

@@ -18,6 +18,8 @@
  *   origin_gzip.c     the paths with compressed bodies
  *   origin_faults.c   the paths that misbehave
  *   origin_tally.c    the paths that remember: counters, holds, releases
+ *   origin_limits.c   the paths that ask for care: Retry-After, tokens, robots.txt
+ *   origin_log.c      who asked for what, and when
  *   origin_tls.h      what is TLS and HTTP/2, with files of its own
  *   origin_text.c     slices, numbers, percent and JSON escapes
  *
@@ -124,6 +126,25 @@ struct tally {
 	size_t ct;
 };
 
+/* The count that belongs to `name`, made on first use; NULL when there is no room for
+ * more names. */
+uint64_t *tally_at(struct tally *t, struct slice name);
+
+/* Requests as they came, from /log-start on. */
+struct log {
+	struct log_entry *at;
+	size_t ct, cap;
+	unsigned number; /* of this log */
+	bool on;
+};
+
+struct bucket {
+	double tokens;
+	uint64_t at_us; /* 0: full */
+};
+
+struct robots_of;
+
 struct server {
 	struct event_base *base;
 	struct evbuffer *scratch; /* what the connection in hand will send next */
@@ -136,9 +157,13 @@ struct server {
 	unsigned open_now, open_max;
 	struct list held;
 	struct tally counters, once, unstable, released;
+	struct log log;
+	struct bucket bucket;
+	struct robots_of *robots; /* the one that was set last first */
 };
 
 void server_tallies_fini(struct server *s);
+void robots_fini(struct server *s);
 
 /* -------------------------------------------------------------- connection */
 
@@ -184,6 +209,8 @@ struct conn {
 	int h2;         /* enum h2_manner */
 	size_t h2_skip; /* bytes before the next frame */
 	unsigned reset_checks;
+	size_t log_at; /* its entry in the log, from 1; 0: none */
+	unsigned log_number;
 	struct request req;
 	struct body body;
 	uint64_t drip_left;
@@ -198,6 +225,13 @@ void conn_reap_all(struct server *s);
 struct port *ports_open(struct server *s, uint16_t number, const char *tls_dir);
 bool ports_announce(const struct port *first);
 void ports_close(struct port *first);
+
+/* A request has come, this is its status, it is answered. */
+void log_request(struct conn *c);
+void log_status(struct conn *c, int status);
+void log_done(struct conn *c);
+void log_fini(struct log *l);
+struct slice request_host(const struct request *r);
 
 /* For the paths.  An answer is either one conn_answer(), or conn_head(), own
  * header lines, conn_head_end() and then one of: bytes into conn_out() and
@@ -230,7 +264,7 @@ struct route {
 };
 
 extern const struct route paths_plain[], paths_site[], paths_faults[], paths_tally[],
-	paths_gzip[];
+	paths_gzip[], paths_limits[], paths_log[];
 
 const struct route *path_find(struct slice path, struct slice *rest);
 

@@ -44,6 +44,7 @@ static void stop_answering(struct conn *c)
 {
 	if (c->answering) {
 		c->answering = false;
+		log_done(c);
 		c->server->open_now--;
 	}
 }
@@ -149,6 +150,7 @@ static const char *reason_of(int status)
 
 void conn_head(struct conn *c, int status, const char *type)
 {
+	log_status(c, status);
 	evbuffer_add_printf(
 		conn_out(c), "HTTP/1.1 %d %s\r\n", status, reason_of(status));
 	if (type) {
@@ -239,6 +241,7 @@ static void count_request(struct conn *c)
 	if (!c->control) {
 		s->requests++;
 		c->answering = true;
+		log_request(c);
 		if (++s->open_now > s->open_max) {
 			s->open_max = s->open_now;
 		}

@@ -38,9 +38,7 @@ static struct name *name_new(struct slice name)
 	return e;
 }
 
-/* The count that belongs to `name`, made on first use; NULL when there is no
- * room for more names. */
-static uint64_t *tally_at(struct tally *t, struct slice name)
+uint64_t *tally_at(struct tally *t, struct slice name)
 {
 	struct name *e = name_new(name);
 	if (!e) {
@@ -187,6 +185,7 @@ static bool answer_reset_counts(struct conn *c, struct slice rest)
 	tally_clear(&s->unstable);
 	s->requests = s->connections = s->tls = s->tls_resumed = 0;
 	s->open_max = s->open_now;
+	s->bucket = (struct bucket){0};
 	conn_answer(c, 200, "ok\n");
 	return true;
 }
