@@ -37,6 +37,7 @@ struct input {
 	uint64_t line;   /* lines cut in this source */
 	uint64_t number; /* of the line that was given last: where it begins */
 	uint64_t jobs;   /* lines handed out, in all sources */
+	unsigned reads;  /* since others had their turn */
 	bool at_start;   /* a byte order mark may come */
 	bool eof;        /* of this source */
 	bool skipping;   /* the rest of a line that is too long */
@@ -199,12 +200,15 @@ static bool fill(struct input *in)
 {
 	size_t len = 0;
 	make_room(in);
+	in->reads++;
 	switch (source_read(
 		&in->sources[in->at], in->data + in->end, INPUT_BLOCK, &len)) {
 	case SOURCE_WAIT:
 		return false;
 	case SOURCE_ERROR:
 		in->failed = true;
+		break;
+	case SOURCE_AGAIN:
 		break;
 	case SOURCE_BYTES:
 		in->end += len;
@@ -389,13 +393,16 @@ static bool take_line(struct input *in, struct span *s, bool *bad)
 	return is_job(in, s, bad) && (!in->table || take_row(in, s, bad));
 }
 
-enum input_step input_next(struct input *in, const char **line, size_t *len, bool *bad)
+enum input_step input_try(struct input *in, const char **line, size_t *len, bool *bad)
 {
 	while (!in->failed && in->at < in->source_ct) {
 		struct span s;
 		if (!cut_line(in, &s)) {
 			if (in->eof) {
 				next_source(in);
+			} else if (in->reads >= INPUT_READS_MAX) {
+				in->reads = 0;
+				return INPUT_AGAIN;
 			} else if (!fill(in)) {
 				return INPUT_WAIT;
 			}
@@ -407,6 +414,15 @@ enum input_step input_next(struct input *in, const char **line, size_t *len, boo
 		}
 	}
 	return in->failed ? INPUT_ERROR : INPUT_END;
+}
+
+enum input_step input_next(struct input *in, const char **line, size_t *len, bool *bad)
+{
+	enum input_step step;
+	do {
+		step = input_try(in, line, len, bad);
+	} while (step == INPUT_AGAIN);
+	return step;
 }
 
 /* ------------------------------------------------------------------- tables */

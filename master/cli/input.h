@@ -36,12 +36,16 @@ enum { INPUT_BLOCK = 256 * 1024 };
  * checked at the start and opened again when its turn comes. */
 enum { INPUT_OPEN_MAX = 64 };
 
+/* Blocks that are read before others have their turn: some milliseconds. */
+enum { INPUT_READS_MAX = 16 };
+
 struct input;
 
 enum input_step {
 	INPUT_END,   /* all files are read */
 	INPUT_LINE,  /* here is one */
 	INPUT_WAIT,  /* nothing yet: watch input_fd() for reading, then ask again */
+	INPUT_AGAIN, /* nothing yet: ask again, when others had their turn */
 	INPUT_ERROR, /* a file cannot be read; printed; EXIT_INPUT */
 };
 
@@ -67,6 +71,11 @@ void input_close(struct input *in);
  * until the next call; it is not NUL-terminated.  With *bad true it is no job, and
  * its rest is skipped: *line says why, for people; *len 0: it is too long. */
 enum input_step input_next(struct input *in, const char **line, size_t *len, bool *bad);
+
+/* The same, but it says INPUT_AGAIN, which input_next() never does, each time that
+ * INPUT_READS_MAX blocks have been read since it last did, whatever was in them: a
+ * file may be endless comments, or a small one that decompresses to them. */
+enum input_step input_try(struct input *in, const char **line, size_t *len, bool *bad);
 
 /* About the line that input_next() gave last: its index as a job (0, 1, 2 ...
  * over all files; skipped lines have none), its number in its file (1, 2 ...,

@@ -172,7 +172,7 @@ static int source(void *ctx, struct pm_job *job)
 		return PM_SOURCE_END; /* drain */
 	}
 	for (;;) {
-		switch (input_next(run->input, &line, &len, &too_long)) {
+		switch (input_try(run->input, &line, &len, &too_long)) {
 		case INPUT_LINE:
 			run->seen_ct++;
 			if (!deliver_has(&run->deliver, input_index(run->input))) {

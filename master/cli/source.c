@@ -182,26 +182,21 @@ static enum source_step read_unzipped(
 	struct source *s, char *out, size_t cap, size_t *len)
 {
 	const char *why;
-	for (;;) {
-		bool ended = false;
-		enum source_step step = SOURCE_BYTES;
-		switch (gunzip_next(s->gunzip, out, cap, len, &why)) {
-		case GUNZIP_BYTES:
-			return SOURCE_BYTES;
-		case GUNZIP_BAD:
-			message_print(s->name,
-				"damaged gzip data before byte %" PRIu64 ": %s",
-				s->offset, why);
-			return SOURCE_ERROR;
-		case GUNZIP_MORE:
-			step = refill(s, &ended);
-			break;
-		}
-		if (step != SOURCE_BYTES || ended) {
-			*len = 0;
-			return step;
-		}
+	bool ended = false;
+	enum source_step step = SOURCE_BYTES;
+	switch (gunzip_next(s->gunzip, out, cap, len, &why)) {
+	case GUNZIP_BYTES:
+		return SOURCE_BYTES;
+	case GUNZIP_BAD:
+		message_print(s->name, "damaged gzip data before byte %" PRIu64 ": %s",
+			s->offset, why);
+		return SOURCE_ERROR;
+	case GUNZIP_MORE:
+		step = refill(s, &ended);
+		break;
 	}
+	*len = 0;
+	return step == SOURCE_BYTES && !ended ? SOURCE_AGAIN : step;
 }
 
 enum source_step source_read(struct source *s, char *out, size_t cap, size_t *len)

@@ -34,6 +34,7 @@ struct source {
 enum source_step {
 	SOURCE_BYTES, /* *len of them; 0: this is the end */
 	SOURCE_WAIT,  /* nothing yet: watch the descriptor */
+	SOURCE_AGAIN, /* nothing came out of what was read: ask again */
 	SOURCE_ERROR, /* printed */
 };
 

@@ -108,6 +108,23 @@ Test(run_signals, sigterm_drains, .timeout = 40)
 	check_drains(SIGTERM, 143, "terminated");
 }
 
+/* A comment of a tebibyte, most of it a hole: reading it takes minutes, and the signal
+ * none of them. */
+Test(run_signals, a_signal_ends_the_reading_of_an_endless_comment, .timeout = 40)
+{
+	struct child c;
+	const char *line = keep_printf("%s\n# ", origin_url(o, "/once/1"));
+	const char *jobs = temp_file("jobs.txt", line, strlen(line));
+	const char *out = new_path("results.jsonl");
+	cr_assert_eq(truncate(jobs, (off_t)1 << 40), 0);
+	child_start(&c, RUN("-w", "1", "-o", out, jobs), CHILD_NO_STDIN);
+	wait_for_index(out, 0); /* results are written while it reads */
+	child_signal(&c, SIGINT);
+	cr_assert_eq(child_wait(&c, 10000), 130, "%s", c.got[2].data);
+	cr_assert_eq(check_whole_lines(out), 1);
+	child_fini(&c);
+}
+
 /* As a terminal does it: Ctrl-C reaches all processes of the group. */
 Test(run_signals, sigint_to_the_whole_group_drains, .timeout = 40)
 {

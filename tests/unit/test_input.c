@@ -123,6 +123,62 @@ static void file_gives(const char *text, const char *lines)
 	input_close(in);
 }
 
+/* -------------------------------------------------------------------- turns */
+
+/* Ask until something else than INPUT_AGAIN comes. */
+static enum input_step try_all(struct input *in, size_t *again_ct)
+{
+	const char *line;
+	size_t len;
+	bool bad;
+	enum input_step step;
+	*again_ct = 0;
+	while ((step = input_try(in, &line, &len, &bad)) == INPUT_AGAIN) {
+		++*again_ct;
+	}
+	return step;
+}
+
+/* A comment of so many blocks, which is a hole in the file. */
+static void put_hole(const char *name, size_t blocks)
+{
+	put_text(name, "#");
+	cr_assert_eq(truncate(name, (off_t)blocks * INPUT_BLOCK), 0);
+	FILE *f = fopen(name, "a");
+	cr_assert(f && fputs("\nhttp://a/\n", f) >= 0 && fclose(f) == 0);
+}
+
+Test(input, gives_others_their_turn_in_a_long_comment, .timeout = 60)
+{
+	size_t ct;
+	put_hole("jobs", INPUT_READS_MAX * 10);
+	struct input *in = open_one("jobs");
+	cr_assert_eq(try_all(in, &ct), INPUT_LINE);
+	cr_assert_eq(ct, 10);
+	cr_assert_eq(try_all(in, &ct), INPUT_END);
+	cr_assert_eq(input_rewind(in), 0);
+	gives(in, INPUT_END, "<http://a/>"); /* which never says it */
+	input_close(in);
+}
+
+/* However the blocks are shared out between lines and files. */
+Test(input, gives_others_their_turn_between_lines, .timeout = 60)
+{
+	const char *names[INPUT_READS_MAX];
+	struct input *in = NULL;
+	size_t ct, all = 0;
+	put_hole("jobs", 1);
+	for (size_t i = 0; i < INPUT_READS_MAX; i++) {
+		names[i] = "jobs";
+	}
+	cr_assert_eq(input_open(&in, names, INPUT_READS_MAX), 0, "%s", said());
+	while (try_all(in, &ct) == INPUT_LINE) {
+		all += ct;
+	}
+	cr_assert_geq(all, 1);
+	input_close(in);
+}
+
 /* -------------------------------------------------------------------- lines */
 
 Test(input, splits_at_lf_and_at_crlf, .timeout = 60)
