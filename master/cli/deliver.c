@@ -5,6 +5,7 @@
 #include "master/cli/deliver.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/cli/lost.h"
 #include "common/clock.h"
@@ -29,9 +30,20 @@ static int put_header(struct deliver *d)
 		       : output_put_head(d->output, d->row.data, d->row.len);
 }
 
+/* Two names of one file, as far as it is there.  Devices are for everybody. */
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+	bool named = strcmp(a, "-") != 0 && strcmp(b, "-") != 0;
+	return named && stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) &&
+	       x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* Before each of them is opened: where there was none, the first tells. */
 static int check_names(const struct settings *want)
 {
-	bool same = want->failed && strcmp(want->output, want->failed) == 0;
+	bool same = want->failed && (strcmp(want->output, want->failed) == 0 ||
+					    same_file(want->output, want->failed));
 	if (same) {
 		message_print("--failed", "names the output; name another file");
 	}
@@ -40,12 +52,15 @@ static int check_names(const struct settings *want)
 
 static int open_failed(struct deliver *d, const struct settings *want, struct input *in)
 {
-	return want->failed ? failed_open(&d->failed, want, in, d->resume) : 0;
+	int code = check_names(want);
+	return code || !want->failed ? code
+				     : failed_open(&d->failed, want, in, d->resume);
 }
 
 static int open_output(struct deliver *d, const struct settings *want, struct input *in)
 {
-	int code = output_open(&d->output, want, in);
+	int code = check_names(want);
+	code = code ? code : output_open(&d->output, want, in);
 	if (!code) {
 		code = resume_scan(&d->resume, d->output, in, d->csv, want->unordered);
 	}
@@ -170,10 +185,15 @@ static int put_earlier(struct deliver *d, const struct pm_result *result)
 
 /* A worker cannot write bodies.  That is no end of a job: it is to run again when
  * there is room. */
+bool deliver_disk_failed(const struct pm_result *result)
+{
+	return result->error == PM_EFAILED && result->domain == PM_DOMAIN_TASK &&
+	       result->code == FETCH_FAIL_DISK;
+}
+
 static int check_disk(const struct pm_result *result)
 {
-	if (result->error != PM_EFAILED || result->domain != PM_DOMAIN_TASK ||
-		result->code != FETCH_FAIL_DISK) {
+	if (!deliver_disk_failed(result)) {
 		return 0;
 	}
 	message_print("--body", "%s", result->message);

@@ -56,6 +56,9 @@ bool deliver_has(const struct deliver *d, uint64_t index);
  * error of a job that no worker could finish. */
 struct outcome deliver_outcome(const struct pm_result *result);
 
+/* Is it none, because a body cannot be written?  Then deliver_put() ends the run. */
+bool deliver_disk_failed(const struct pm_result *result);
+
 /* There is no room now: ask again after deliver_flush(). */
 bool deliver_blocked(const struct deliver *d);
 

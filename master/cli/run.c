@@ -21,6 +21,7 @@
 #include "common/cli/settings.h"
 #include "common/clock.h"
 #include "common/poolmap.h"
+#include "master/cli/body_target.h"
 #include "master/cli/deliver.h"
 #include "master/cli/halt.h"
 #include "master/cli/input.h"
@@ -182,6 +183,9 @@ static int source(void *ctx, struct pm_job *job)
 		case INPUT_WAIT:
 			watch(&run->readable, run, input_fd(run->input), EV_READ,
 				ready_cb);
+			return PM_SOURCE_WAIT;
+		case INPUT_AGAIN:
+			event_active(run->again, 0, 0); /* behind signals and results */
 			return PM_SOURCE_WAIT;
 		case INPUT_ERROR:
 			run->error = EXIT_INPUT;
@@ -427,6 +431,7 @@ static int open_input(struct run *run)
 static int open_all(struct run *run)
 {
 	int code = open_input(run);
+	code = code ? code : body_target_check(&settings);
 	if (code) {
 		return code;
 	}
@@ -534,7 +539,7 @@ static bool retry(void *ctx, const struct pm_result *result, struct pm_retry *ho
 {
 	struct run *run = ctx;
 	struct outcome outcome = deliver_outcome(result);
-	if (run->stop || run->error) {
+	if (run->stop || run->error || deliver_disk_failed(result)) {
 		return false;
 	}
 	if (pace_retry(&run->pace, &outcome, result->attempts, how)) {

@@ -278,6 +278,29 @@ Test(run_bad_input, an_output_that_cannot_be, .timeout = 20)
 	check_refused(RUN("-o", "/nonexistent/out"), "x:1\n", 2, "No such file");
 }
 
+/* By another name, whether it is there or not. */
+Test(run_bad_input, the_output_as_list_of_failed_jobs, .timeout = 20)
+{
+	const char *dir = temp_dir();
+	const char *out = keep_printf("%s/out", dir),
+		   *other = keep_printf("%s/./out", dir);
+	const char *const how[] = {"--quiet", "--force", "--resume"};
+	const char *jobs = temp_file("jobs", "x:1\n", 4);
+	for (size_t i = 0; i < 3; i++) {
+		check_refused(RUN(jobs, how[i], "-o", out, "--failed", other), NULL, 2,
+			"--failed: names the output");
+		cr_assert_neq(access(out, F_OK), 0, "it was created");
+	}
+	const char *old = temp_file("old", old_text, strlen(old_text)),
+		   *soft = keep_printf("%s.soft", old);
+	cr_assert_eq(symlink(old, soft), 0);
+	for (size_t i = 0; i < 3; i++) {
+		check_refused(RUN(jobs, how[i], "-o", old, "--failed", soft), NULL, 2,
+			"--failed: names the output");
+		check_untouched(old);
+	}
+}
+
 /* The same file by its name, by a symbolic and by a hard link. */
 Test(run_bad_input, a_job_file_as_output, .timeout = 20)
 {
