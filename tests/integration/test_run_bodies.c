@@ -374,14 +374,56 @@ Test(run_bodies, a_full_disk_stops_an_archive, .timeout = 120)
 	check_full(body_at("warc", prefix), jobs_of("/redirect/8?", 25), 25);
 }
 
-Test(run_bodies, a_directory_that_cannot_be_made_is_an_error, .timeout = 120)
+/* One that --fail-fast counted as a failed job would be reported as such first. */
+Test(run_bodies, a_full_disk_is_no_failed_job, .timeout = 120)
 {
+	const char *dir = new_path("bodies"), *out = new_path("results");
+	struct bytes jobs = {0};
+	jobs_add(&jobs, "%s\n", origin_url(o, "/bytes/100000"));
 	struct ran r =
-		run_to_end(NULL, RUN("-q", "-w", "1", "--body", "dir:/dev/null/x",
-					 jobs_of("/size/", 2)));
+		run_to_end(NULL, RUN_IN_SHELL("trap '' XFSZ; ulimit -f 64; exec \"$@\"",
+					 "-w", "1", "--fail-fast", "-o", out, "--body",
+					 body_at("dir", dir), jobs_file(&jobs)));
 	check_status(&r, 4);
-	check_says(r.io.err, "cannot write to /dev/null/x: Not a directory");
-	cr_assert_eq(r.ct, 0);
+	check_says(r.io.err, "File too large");
+	cr_assert(!strstr(r.io.err, "halted"), "%s", r.io.err);
+	ran_fini(&r);
+}
+
+/* Before anything is fetched or created. */
+static void check_no_place(const char *body, const char *why)
+{
+	const char *out = new_path("results");
+	json_int_t before = origin_count(o, "requests");
+	struct ran r = run_to_end(NULL,
+		RUN("-q", "-w", "1", "-o", out, "--body", body, jobs_of("/size/", 2)));
+	check_status(&r, 2);
+	check_says(r.io.err, why);
+	cr_assert_neq(access(out, F_OK), 0, "there is an output");
+	cr_assert_eq(origin_count(o, "requests"), before);
+	ran_fini(&r);
+}
+
+Test(run_bodies, a_place_that_cannot_be_is_an_error, .timeout = 120)
+{
+	const char *file = temp_file("file", "x", 1), *link = new_path("link");
+	cr_assert_eq(symlink("/nonexistent/x", link), 0);
+	check_no_place("dir:/dev/null/x", "write to /dev/null/x: Not a directory");
+	check_no_place("dir:/nonexistent/x/", "No such file or directory");
+	check_no_place(body_at("dir", file), "Not a directory");
+	check_no_place(body_at("dir", link), "No such file or directory");
+	check_no_place("warc:/nonexistent/x", "No such file or directory");
+	check_no_place(keep_printf("warc:%s/x", file), "Not a directory");
+}
+
+Test(run_bodies, a_directory_with_a_slash_is_made, .timeout = 120)
+{
+	const char *dir = new_path("new/");
+	struct ran r =
+		run_to_end(NULL, RUN("-q", "-w", "1", "--body", body_at("dir", dir),
+					 jobs_of("/size/", 2)));
+	check_status(&r, 0);
+	cr_assert_eq(access(dir, F_OK), 0);
 	ran_fini(&r);
 }
 
