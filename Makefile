@@ -18,10 +18,10 @@ LIBDIR     = $(PREFIX)/lib
 MANDIR     = $(PREFIX)/share/man
 DOCDIR     = $(PREFIX)/share/doc/poolmap
 
-PACKAGES := libevent_core nanomsg libcurl libcares jansson libconfuse libcrypto zlib
+PACKAGES := libevent_core nanomsg libcurl libcares jansson libconfuse libcrypto zlib libseccomp
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LIB_LIBS   := $(shell pkg-config --libs libevent_core nanomsg libcurl libcares 2>/dev/null) -pthread
-CLI_LIBS   := $(shell pkg-config --libs jansson libconfuse libcrypto zlib 2>/dev/null)
+CLI_LIBS   := $(shell pkg-config --libs jansson libconfuse libcrypto zlib libseccomp 2>/dev/null)
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wformat=2 -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wcast-qual

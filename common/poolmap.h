@@ -216,6 +216,7 @@ struct pm_pool_options {
 	/* jobs */
 	unsigned max_jobs_per_worker; /* then it is replaced, exactly then, by one that
 					 starts while it finishes; 0: never */
+	size_t worker_memory_bytes;   /* one that takes more is killed, see below */
 	unsigned job_timeout_ms;      /* for jobs without one of their own; 0: none */
 	size_t queue_max;             /* jobs of pm_submit() open at once */
 	bool once;                    /* every job is marked once, see struct pm_job */
@@ -239,6 +240,12 @@ struct pm_pool_options {
  * files_per_task 1, start_timeout_ms 10000, hang_timeout_ms 10000, queue_max
  * 65536, an own base, everything else none.  The sockets' directory is made, with
  * mode 0700, in the first of $XDG_RUNTIME_DIR, $TMPDIR and /tmp that can be used.
+ *
+ * worker_memory_bytes, 0 for any or at least 32 MiB, is about the memory of a worker
+ * that belongs to no file and is not swapped out.  The master looks every 100 ms, in
+ * /proc, and only while the pool's loop runs: a task can take more for that long.  The
+ * jobs of a worker that is killed for it run again as after any other death:
+ * PM_EWORKERLOST is for the one that did it.
  *
  * What the options point to is copied, but for `scheduler`, which must live as
  * long as the pool.

@@ -25,6 +25,10 @@ static void set_cause(const struct slot *s, int status, struct pm_result *r)
 		snprintf(text, sizeof text,
 			"worker was silent for %u ms and was killed",
 			s->pool->options.hang_timeout_ms);
+	} else if (s->doom == DOOM_MEMORY) {
+		snprintf(text, sizeof text,
+			"worker exceeded its memory limit of %zu bytes and was killed",
+			s->pool->options.worker_memory_bytes);
 	} else if (WIFSIGNALED(status)) {
 		snprintf(text, sizeof text, "worker died by signal %d (%s)",
 			WTERMSIG(status), strsignal(WTERMSIG(status)));

@@ -78,6 +78,7 @@ void pollfd_settle(struct pm_pool *pool)
 	}
 	gettimeofday(&now, NULL); /* what event_pending() counts in */
 	us = sooner(pool->beat_timer, &now, us);
+	us = sooner(pool->memory_timer, &now, us);
 	us = sooner(pool->recall_timer, &now, us);
 	us = sooner(pool->grace_timer, &now, us);
 	us = sooner(pool->deadline_timer, &now, us);

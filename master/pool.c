@@ -210,7 +210,7 @@ static int open_events(struct pm_pool *pool)
 		event_add(pool->beat_timer, &beat) < 0) {
 		return error_note(PM_ENOMEM, "cannot watch the pool's sockets");
 	}
-	return 0;
+	return pool->options.worker_memory_bytes ? memory_watch(pool) : 0;
 }
 
 /* The forkserver removes the directory when we cannot. */
@@ -403,6 +403,7 @@ void pool_free(struct pm_pool *pool)
 	free_event(&pool->results_event);
 	free_event(&pool->control_event);
 	free_event(&pool->beat_timer);
+	free_event(&pool->memory_timer);
 	free_event(&pool->recall_timer);
 	free_event(&pool->grace_timer);
 	free_event(&pool->deadline_timer);

@@ -55,7 +55,14 @@ enum slot_state {
 	SLOT_GONE,     /* ended, and not replaced */
 };
 
-enum slot_doom { DOOM_NONE, DOOM_SILENT, DOOM_PROTO, DOOM_START, DOOM_STOP };
+enum slot_doom {
+	DOOM_NONE,
+	DOOM_SILENT,
+	DOOM_PROTO,
+	DOOM_START,
+	DOOM_STOP,
+	DOOM_MEMORY,
+};
 
 struct slot {
 	/* identity */
@@ -212,6 +219,7 @@ struct pm_pool {
 	struct event *results_event;
 	struct event *turn_event;
 	struct event *beat_timer;
+	struct event *memory_timer;   /* of options.worker_memory_bytes */
 	struct event *recall_timer;   /* on demand: jobs may have waited long enough */
 	struct event *grace_timer;    /* of pm_pool_shutdown() */
 	struct event *deadline_timer; /* of ENDING */
@@ -261,6 +269,15 @@ void slot_beat(struct slot *s);
 void slot_flush(struct slot *s);
 
 const char *slot_state_name(enum slot_state state);
+
+/* -------------------------------------------------------------- memory.c
+ * What workers take of memory, and too much of it. */
+
+/* Look at it from now on.  0, PM_ENOMEM. */
+int memory_watch(struct pm_pool *pool);
+
+/* Bytes without a file, by a line of /proc/PID/statm; 0: it is none. */
+uint64_t memory_parse(const char *statm, uint64_t page_bytes);
 
 /* ---------------------------------------------------------------- loss.c
  * What becomes of the jobs of a lost worker. */

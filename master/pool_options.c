@@ -16,6 +16,7 @@ enum {
 	SLOT_FILES = 6,
 	STACK_MIN_BYTES = 16 * 1024,
 	STACK_MAX_BYTES = 64 << 20,
+	MEMORY_MIN_BYTES = 32 << 20,
 };
 
 void pm_pool_options_init(struct pm_pool_options *options)
@@ -68,6 +69,11 @@ static int check_ranges(struct pm_pool_options *o)
 			"init_arg of %zu bytes: there is none, or it is over max_bytes "
 			"%zu",
 			o->init_len, o->max_bytes);
+	}
+	if (o->worker_memory_bytes && o->worker_memory_bytes < MEMORY_MIN_BYTES) {
+		return error_note(PM_EINVAL,
+			"worker_memory_bytes: %zu is under %d, which a worker needs",
+			o->worker_memory_bytes, MEMORY_MIN_BYTES);
 	}
 	if ((unsigned)o->schedule > PM_OWN_SCHEDULER ||
 		(o->schedule == PM_OWN_SCHEDULER &&

@@ -511,6 +511,11 @@ static void describe(const struct slot *s, int status, char *out, size_t size)
 	if (s->doom == DOOM_START) {
 		snprintf(out, size, "a worker was not ready within %u ms",
 			s->pool->options.start_timeout_ms);
+	} else if (s->doom == DOOM_MEMORY) {
+		snprintf(out, size,
+			"a worker exceeded its memory limit of %zu bytes and was "
+			"killed",
+			s->pool->options.worker_memory_bytes);
 	} else if (WIFSIGNALED(status)) {
 		snprintf(out, size, "a worker died by signal %d (%s)", WTERMSIG(status),
 			strsignal(WTERMSIG(status)));

@@ -73,6 +73,8 @@ struct settings {
 	uint64_t window; /* jobs */
 	uint64_t window_bytes;
 	unsigned max_jobs_per_worker; /* 0: any number */
+	uint64_t worker_memory;       /* bytes; 0: any */
+	bool no_sandbox;
 	enum pm_schedule scheduler;
 
 	/* limits across all workers */

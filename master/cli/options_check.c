@@ -102,6 +102,13 @@ static const char *fail_fast_conflict(const struct options *o)
 		       : NULL;
 }
 
+/* With less every worker would end before it has done anything. */
+static const char *worker_memory_conflict(const struct options *o)
+{
+	uint64_t bytes = o->settings.worker_memory;
+	return bytes && bytes < 32 * MIB ? "needs at least 32M; or 0, for any" : NULL;
+}
+
 static int check_conflicts(const struct options *o)
 {
 	static const struct {
@@ -111,7 +118,8 @@ static int check_conflicts(const struct options *o)
 		{OPTION_RETRY_FAILED, retry_failed_conflict},
 		{OPTION_CSV, csv_conflict}, {OPTION_URL_COLUMN, url_column_conflict},
 		{OPTION_FIELDS, fields_conflict}, {OPTION_KEY, key_conflict},
-		{OPTION_FAIL_FAST, fail_fast_conflict}};
+		{OPTION_FAIL_FAST, fail_fast_conflict},
+		{OPTION_WORKER_MEMORY, worker_memory_conflict}};
 	for (size_t i = 0; i < sizeof(conflicts) / sizeof(conflicts[0]); i++) {
 		const char *why = conflicts[i].why(o);
 		if (why) {

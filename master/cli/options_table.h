@@ -246,6 +246,13 @@ enum option_group {
 	X(MAX_JOBS_PER_WORKER, "max-jobs-per-worker", 0, NUMBER, SCOPE_ALL, POOL, \
 		AT(max_jobs_per_worker), 0, 1000000000, "0", "N", \
 		"a worker is replaced after this many jobs; 0: never") \
+	X(WORKER_MEMORY, "worker-memory", 0, SIZE, SCOPE_ALL, POOL, \
+		AT(worker_memory), 0, 1024 * GIB, "0", "SIZE", \
+		"a worker that takes more memory is killed; the job that does it " \
+		"again fails; 0: any") \
+	X(NO_SANDBOX, "no-sandbox", 0, SWITCH, SCOPE_ALL, POOL, \
+		AT(no_sandbox), 0, 0, "no", NULL, \
+		"workers keep all rights to files, programs and processes") \
 	X(SCHEDULER, "scheduler", 0, CHOICE, SCOPE_ALL, POOL, \
 		AT(scheduler), 0, 0, "least-loaded", "least-loaded|round-robin", \
 		"which worker gets the next job") \

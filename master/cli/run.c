@@ -17,6 +17,7 @@
 
 #include "common/buf.h"
 #include "common/cli/job.h"
+#include "common/cli/kernel.h"
 #include "common/cli/outcome.h"
 #include "common/cli/settings.h"
 #include "common/clock.h"
@@ -395,8 +396,21 @@ static size_t result_bytes_max(void)
 	return need < PM_BYTES_MAX ? (size_t)need : PM_BYTES_MAX;
 }
 
+/* Once for all workers, and before there are any. */
+static void tell_of_sandbox(void)
+{
+	const char *lack = !kernel_has_seccomp()    ? "filters of system calls"
+			   : !kernel_landlock_abi() ? "Landlock"
+						    : NULL;
+	if (lack && !settings.no_sandbox && !settings.quiet && !kernel_is_watched()) {
+		message_print("sandbox", "this kernel offers no %s: workers go without",
+			lack);
+	}
+}
+
 static int open_pool(struct run *run)
 {
+	tell_of_sandbox();
 	struct pm_pool_options options;
 	pm_pool_options_init(&options);
 	options.workers = settings.workers;
@@ -406,6 +420,7 @@ static int open_pool(struct run *run)
 	options.base = run->base;
 	options.init = fetch_init;
 	options.max_jobs_per_worker = settings.max_jobs_per_worker;
+	options.worker_memory_bytes = (size_t)settings.worker_memory;
 	options.schedule = settings.scheduler;
 	int err = pm_pool_open(&run->pool, &options);
 	if (err) {

@@ -45,6 +45,7 @@ door jansson.h common/cli/job.c common/cli/json_text.c
 door confuse.h master/cli/config.c
 door openssl/ worker/cli/digest.c
 door zlib.h worker/cli/warc_file.c master/cli/gunzip.c master/cli/pack.c
+door seccomp.h worker/cli/sandbox_calls.c
 
 # The library never exits, prints, installs signal handlers, or changes the
 # directory of its host.  worker/ and the forkserver are processes of their own.

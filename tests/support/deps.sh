@@ -5,7 +5,7 @@ set -eu
 
 packages="gcc libc6-dev make binutils pkg-config git \
 libevent-dev libnanomsg-dev libcurl4-openssl-dev libc-ares-dev libjansson-dev libconfuse-dev \
-libssl-dev zlib1g-dev libcriterion-dev ca-certificates strace procps"
+libssl-dev zlib1g-dev libseccomp-dev libcriterion-dev ca-certificates strace procps"
 
 missing=
 for package in $packages; do

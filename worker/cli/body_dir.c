@@ -19,6 +19,7 @@ enum { FAN_OUT = 2 }; /* digits of the digest that are the directory's name */
 
 /* DIR; of this process, as there is one --body. */
 static int dir_fd = -1;
+static int dir_error; /* errno of the initializer's try: a sandbox would blur it */
 
 static int open_dir(int at, const char *name, int flags)
 {
@@ -40,6 +41,10 @@ static int make_dir(int at, const char *name, int flags)
 
 static int open_once(const char *dir)
 {
+	if (dir_fd < 0 && dir_error) {
+		errno = dir_error;
+		return PM_ESYSTEM;
+	}
 	if (dir_fd < 0) {
 		dir_fd = make_dir(AT_FDCWD, dir, 0);
 		if (dir_fd < 0) {
@@ -50,12 +55,19 @@ static int open_once(const char *dir)
 	return 0;
 }
 
+int body_dir_open(const char *dir)
+{
+	dir_error = open_once(dir) ? errno : 0;
+	return dir_fd;
+}
+
 void body_dir_close(void)
 {
 	if (dir_fd >= 0) {
 		close(dir_fd);
 		dir_fd = -1;
 	}
+	dir_error = 0;
 }
 
 int body_file_begin(struct body_file *b, const char *dir)

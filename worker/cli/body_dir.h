@@ -17,6 +17,10 @@
 #include "worker/cli/digest.h"
 #include "worker/cli/spool.h"
 
+/* Open DIR, which is created unless it is there.  Its descriptor, which belongs to this
+ * module; or -1, and errno. */
+int body_dir_open(const char *dir);
+
 /* A body on its way. */
 struct body_file {
 	struct spool spool;

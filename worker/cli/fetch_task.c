@@ -22,6 +22,7 @@
 #include "common/cli/settings.h"
 #include "worker/cli/fetch_body.h"
 #include "worker/cli/fetch_request.h"
+#include "worker/cli/sandbox.h"
 
 /* A job on its way.  Lives on the task's stack. */
 struct fetch {
@@ -167,6 +168,7 @@ static int answer_somehow(struct fetch *f)
 
 int fetch_task(pm_task *task, const void *arg, size_t len)
 {
+	sandbox_seal();
 	struct fetch f = {
 		.task = task,
 		.facts.time_queue_us = pm_task_queued_us(task),

@@ -12,6 +12,7 @@
 #include "common/cli/job.h"
 #include "common/cli/robots.h"
 #include "worker/cli/fetch_request.h"
+#include "worker/cli/sandbox.h"
 
 /* More of the body than counts is not read. */
 static int keep(void *ctx, const void *bytes, size_t len)
@@ -57,6 +58,7 @@ static int fetch(pm_task *task, struct fetch_request *r)
 
 int robots_task(pm_task *task, const void *url, size_t len)
 {
+	sandbox_seal();
 	struct job job;
 	struct fetch_request r = {0};
 	int err = job_parse(&job, url, len);
