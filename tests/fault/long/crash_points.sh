@@ -1,0 +1,162 @@
+#!/bin/sh
+# A run of 300 jobs is killed at its k-th write, fsync, rename, truncate; its k-th write
+# and fsync of an output fail; its results are cut anywhere.  Resumed, it gives what a
+# run in peace does, and whatever was written before ends in a whole line.
+#
+#   tests/fault/long/crash_points.sh BUILD_DIR [STEP [FORM...]]
+#
+# Every STEP-th k, and all of them with 1.  Forms: jsonl csv gz dir.
+#
+# SPDX-License-Identifier: MIT
+set -eu
+build=${1:-build/release}
+step=${2:-1}
+[ $# -lt 2 ] || shift
+shift
+forms=${*:-jsonl csv gz dir}
+. "$(dirname "$0")/../../support/chaos_rig.sh"
+
+jobs_ct=300
+start_origin
+mixed_jobs $jobs_ct >"$dir/jobs"
+
+# A directory of its own for each run, with all that it writes.
+place=$dir/place
+fresh() {
+	rm -rf "$place"
+	mkdir "$place"
+}
+
+# Words on purpose: what goes before, and options.  One job at a time makes a write of
+# each result.
+run() {
+	before=$1
+	shift
+	code=0
+	# shellcheck disable=SC2086
+	$before "$poolmap" run --no-config -q -w 1 -c 2 -o "$place/$out" \
+		--failed "$place/failed" --stats "$place/stats" $flags "$@" "$dir/jobs" \
+		9>&- 2>"$dir/said" || code=$?
+}
+
+# Jobs that the summary speaks of: done now, and before.
+summed() {
+	sed -n 's/.*"jobs":{"done":\([0-9]*\),.*"skipped":\([0-9]*\)}.*}$/\1 \2/p' "$place/stats" |
+		awk '{ print $1 + $2 } END { if (!NR) print -1 }'
+}
+
+resume_and_check() {
+	run "" --resume
+	[ "$code" -eq 1 ] || die "$form, $1: exit code $code when resumed: $(cat "$dir/said")"
+	check_same "$dir/peace/$out" "$place/$out" "$form, $1"
+	cmp -s "$dir/peace/failed" "$place/failed" || die "$form, $1: another list of failed jobs"
+	[ "$(summed)" -eq $jobs_ct ] || die "$form, $1: the summary is of $(summed) jobs"
+	[ "$form" != dir ] || diff -r "$dir/peace/bodies" "$place/bodies" >/dev/null ||
+		die "$form, $1: other bodies"
+	case_ct=$((case_ct + 1))
+}
+
+# How often the run in peace makes a system call, on any file or on its outputs only.
+count() {
+	fresh
+	run "strace -qq -o $dir/trace -e trace=$1 $2"
+	wc -l <"$dir/trace"
+}
+
+# Each in turn, from a random first one on, so that in time all are tested.
+sweep() {
+	k=$((1 + $(dice "$step")))
+	while [ "$k" -le "$1" ]; do
+		fresh
+		"$2" "$k"
+		k=$((k + step))
+	done
+}
+
+killed_at() {
+	run "strace -qq -o /dev/null -e trace=$call -e inject=$call:signal=KILL:when=$1"
+	[ "$code" -eq 137 ] || [ "$code" -eq 1 ] || die "$form, killed: exit code $code"
+	resume_and_check "killed at $call $1"
+}
+
+sweep_kills() {
+	for call in write fsync rename ftruncate unlinkat; do
+		ct=$(count "$call" "")
+		sweep "$ct" killed_at
+		kills=$((kills + ct))
+	done
+}
+
+ends_whole() {
+	case $out in
+	*.gz) [ ! -s "$place/$out" ] || gzip -t "$place/$out" ;;
+	*) [ ! -s "$place/$out" ] || [ -z "$(tail -c 1 "$place/$out")" ] ;;
+	esac
+}
+
+# Once, or from then on.
+fails_at() {
+	for more in "" +; do
+		fresh
+		run "strace -qq -o /dev/null $paths -e trace=$call -e inject=$call:error=$error:when=$1$more"
+		# the last ones may not come, when results come in larger parts
+		[ "$code" -eq 4 ] || [ "$code" -eq 1 ] ||
+			die "$form, $error at $call $1: exit code $code: $(cat "$dir/said")"
+		[ "$code" -eq 1 ] || [ -s "$dir/said" ] || die "$form, $error at $call $1: says nothing"
+		[ "$code" -eq 1 ] || failures=$((failures + 1))
+		ends_whole || die "$form, $error at $call $1: is torn"
+		resume_and_check "$error at $call $1$more"
+	done
+}
+
+sweep_errors() {
+	paths="-P $place/$out -P $place/failed"
+	for error in ENOSPC EIO; do
+		for call in write fsync; do
+			sweep "$(count "$call" "$paths")" fails_at
+		done
+	done
+}
+
+cut_at() {
+	cp -r "$dir/peace/." "$place"
+	truncate -s "$((size - $1))" "$place/$out"
+	resume_and_check "cut $1 bytes before the end"
+}
+
+filled_at() {
+	cp -r "$dir/peace/." "$place"
+	truncate -s "$((size - $1))" "$place/$out"
+	truncate -s "$size" "$place/$out"
+	resume_and_check "zeros in the last $1 bytes"
+}
+
+sweep_cuts() {
+	size=$(stat -c %s "$dir/peace/$out")
+	last=$((size < 4096 ? size : 4096))
+	sweep "$last" cut_at
+	sweep $((last / 16)) filled_at
+}
+
+for form in $forms; do
+	out=out.jsonl
+	flags="--sync always"
+	case $form in
+	csv) out=out.csv flags="$flags --format csv --fields index,id,url,ok,error,body,body_base64" ;;
+	gz) out=out.jsonl.gz ;;
+	dir) flags="$flags --body dir:$place/bodies" ;;
+	esac
+	case_ct=0 kills=0 failures=0
+	fresh
+	run ""
+	[ "$code" -eq 1 ] || die "$form, in peace: exit code $code: $(cat "$dir/said")"
+	rm -rf "$dir/peace"
+	mv "$place" "$dir/peace"
+	sweep_kills
+	sweep_errors
+	[ "$failures" -gt 0 ] || die "$form: no failure was seen"
+	sweep_cuts
+	check_no_orphan "$place/"
+	echo "crash_points: $form: $case_ct cases resumed: killed at every $step. of $kills system" \
+		"calls, $failures times ENOSPC or EIO, cut and zeroed in the last $last bytes"
+done
