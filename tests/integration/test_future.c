@@ -147,6 +147,36 @@ Test(future, calls_back_once_each_in_order, .timeout = LIMIT)
 	cr_assert_str_eq(d.text, "abca");
 }
 
+/* It failed, ran late, lost its worker or was cancelled: once, and with its error. */
+Test(future, calls_back_whatever_its_end_is, .timeout = LIMIT)
+{
+	enum { ENDS = 4 };
+	static const int errors[ENDS] = {
+		PM_EFAILED, PM_ETIMEDOUT, PM_EWORKERLOST, PM_ECANCELLED};
+	const struct errand what[ENDS] = {{0, DO_FAIL, 7}, {1, DO_NAP, 60000},
+		{2, DO_KILL, SIGKILL}, {3, DO_NAP, 60000}};
+	struct diary d = {.pool = rig_pool(1, 1)}, x[ENDS];
+	pm_future *f[ENDS];
+	for (int i = 0; i < ENDS; i++) {
+		struct pm_job job = PM_JOB(what[i]);
+		job.once = true;
+		job.timeout_ms = errors[i] == PM_ETIMEDOUT ? 50 : 0;
+		x[i] = (struct diary){.root = &d, .letter = (char)('a' + i)};
+		cr_assert_eq(pm_submit(d.pool, task_errand, &job, &f[i]), 0);
+		cr_assert_eq(pm_future_on_done(f[i], note, &x[i]), 0);
+	}
+	cr_assert_eq(pm_future_cancel(f[3]), 0);
+	cr_assert_eq(pm_wait(f, ENDS, PM_ALL, 20000, NULL), 0);
+	step_all(d.pool);
+	cr_assert_str_eq(d.text, "dabc");
+	for (int i = 0; i < ENDS; i++) {
+		check_error(pm_future_result(f[i])->error, errors[i], "its end");
+		pm_future_free(&f[i]);
+	}
+	pm_pool_close(&d.pool);
+	cr_assert_str_eq(d.text, "dabc");
+}
+
 Test(future, calls_back_late_comers_from_the_loop, .timeout = LIMIT)
 {
 	struct diary d = {.pool = rig_pool(1, 1)}, x = {.root = &d, .letter = 'x'};
