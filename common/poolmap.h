@@ -959,7 +959,7 @@ struct pm_response {
  * `http2` says; netrc is not used, the environment's proxies only when asked for,
  * cookies only with a session; a connection is kept for the next fetch of the worker.
  * When the server closes it just then, requests of GET, HEAD, OPTIONS, TRACE, PUT and
- * DELETE are sent once more; others fail with PM_ERESET, and are never sent twice.
+ * DELETE are sent once more; others fail with PM_ERESET.
  *
  * A redirect may lead from https:// to http://, as with curl; credentials, cookies
  * and the headers Authorization and Cookie do not follow it there, nor to any other

@@ -202,7 +202,8 @@ static bool try_again(struct transfer *t)
 	spend(t, (uint64_t)spent_us);
 	shard_remove(t);
 	t->error_text[0] = '\0';
-	t->address_failed = t->unanswered = false;
+	t->address_failed = t->unanswered = t->on_kept = false;
+	t->connect_ct = 0;
 	if (shard_add(s, t, &failure)) {
 		list_push_back(&s->running, &t->link); /* as it was: to be told */
 		t->shard = s;

@@ -150,6 +150,8 @@ struct transfer {
 	int socket_errno;
 	bool address_failed; /* a connection was refused, perhaps not the last one */
 	bool unanswered;     /* a request was sent, and nothing came back yet */
+	bool on_kept;        /* the last request went out on a kept connection */
+	long connect_ct;     /* connections made until then */
 	bool miscounted;     /* libcurl gave it up too early once, engine_twice.c */
 	pm_exchange_fn *on_exchange; /* NULL: nobody asks for the heads */
 	void *on_exchange_ctx;

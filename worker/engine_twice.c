@@ -8,7 +8,9 @@
  * A server may close a kept connection just when the next request is on its way.  Then
  * libcurl sends it again on another one, whatever its method is.  Nobody knows whether
  * the server has acted upon the first: so it is done for the methods of which RFC 9110
- * says that it does no harm, and for no other.
+ * says that it does no harm, and for no other.  On a connection that was made for the
+ * request there is only one reason to send it again: an HTTP/2 server has refused it
+ * unseen, which may be done for all.
  */
 #include "worker/engine_parts.h"
 
@@ -24,11 +26,16 @@ static int before_request(
 	void *ctx, char *remote_ip, char *local_ip, int remote_port, int local_port)
 {
 	struct transfer *t = ctx;
+	bool was_kept = t->on_kept;
+	long connect_ct = t->connect_ct;
 	(void)remote_ip;
 	(void)local_ip;
 	(void)remote_port;
 	(void)local_port;
-	if (t->unanswered && !is_harmless(t)) {
+	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connect_ct);
+	t->on_kept = connect_ct == t->connect_ct;
+	t->connect_ct = connect_ct;
+	if (t->unanswered && was_kept && !is_harmless(t)) {
 		(void)transfer_stop(t, PM_ERESET, NULL);
 		return CURL_PREREQFUNC_ABORT;
 	}
