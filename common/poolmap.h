@@ -871,7 +871,8 @@ struct pm_request {
 	unsigned max_redirects;      /* 0: 10; or PM_NO_REDIRECTS */
 	bool no_follow;              /* a redirect is the response */
 	bool insecure;               /* accept any certificate */
-	bool no_headers;             /* collect no header but Retry-After */
+	bool no_headers;             /* collect no header but Retry-After and
+					Date */
 	bool discard_body;           /* count the body, do not keep it */
 	bool compressed;             /* offer gzip and the like, and decompress */
 	bool http2;                  /* offer HTTP/2, for https:// only */

@@ -92,12 +92,17 @@ static int put_continuation(struct transfer *t, const char *bytes, size_t len)
 	return put_string(&t->head, more);
 }
 
-/* What is kept for those who want no headers: whoever fetches again needs it. */
-static bool is_retry_after(const char *bytes, size_t len)
+static bool begins(const char *bytes, size_t len, const char *name)
 {
-	static const char name[] = "Retry-After:";
-	return len >= sizeof(name) - 1 &&
-	       strncasecmp(bytes, name, sizeof(name) - 1) == 0;
+	size_t name_len = strlen(name);
+	return len >= name_len && strncasecmp(bytes, name, name_len) == 0;
+}
+
+/* What is kept for those who want no headers: whoever fetches again needs to know
+ * when, and by which clock. */
+static bool is_about_time(const char *bytes, size_t len)
+{
+	return begins(bytes, len, "Retry-After:") || begins(bytes, len, "Date:");
 }
 
 static int put_header(struct transfer *t, const char *bytes, size_t len)
@@ -105,7 +110,7 @@ static int put_header(struct transfer *t, const char *bytes, size_t len)
 	if (bytes[0] == ' ' || bytes[0] == '\t') {
 		return put_continuation(t, bytes, len);
 	}
-	if (t->keep_headers || is_retry_after(bytes, len)) {
+	if (t->keep_headers || is_about_time(bytes, len)) {
 		return put_field(t, bytes, len);
 	}
 	t->head_open = false;

@@ -43,10 +43,14 @@ struct fetch {
 static bool tell_retry_after(struct fetch *f)
 {
 	const char *value = pm_response_header(f->facts.response, "retry-after");
+	const char *date = pm_response_header(f->facts.response, "date");
 	struct retry_after wait = {0};
+	int64_t now = (int64_t)time(NULL);
+	if (value && date) {
+		(void)http_date_parse(&now, now, date, strlen(date)); /* its clock */
+	}
 	if (value) {
-		(void)retry_after_parse(
-			&wait, (int64_t)time(NULL), value, strlen(value));
+		(void)retry_after_parse(&wait, now, value, strlen(value));
 	}
 	f->retry_after_ms = wait.ms;
 	return wait.too_long;
