@@ -18,7 +18,9 @@
 
 /* A robots.txt that is being fetched. */
 struct inquiry {
+	struct list_node node;
 	struct pace *pace;
+	pm_future *future;
 	char lane[PM_LANE_MAX + 1];
 };
 
@@ -34,19 +36,23 @@ static void got_robots(pm_future *future, void *ctx)
 	}
 	polite_answer(q->pace->polite, q->lane, clock_now_ms(), status, body,
 		whole ? r->len - sizeof status : 0);
+	list_remove(&q->pace->inquiries, &q->node);
+	pm_future_free(&q->future);
 	free(q);
 }
 
 static bool submit(struct inquiry *q, const char *url)
 {
 	struct pm_job job = {.arg = url, .len = strlen(url)};
-	pm_future *future;
-	if (pm_submit(q->pace->pool, robots_task, &job, &future)) {
+	if (pm_submit(q->pace->pool, robots_task, &job, &q->future)) {
 		return false;
 	}
-	bool watched = pm_future_on_done(future, got_robots, q) == 0;
-	pm_future_free(&future);
-	return watched;
+	if (pm_future_on_done(q->future, got_robots, q)) {
+		pm_future_free(&q->future);
+		return false;
+	}
+	list_push_back(&q->pace->inquiries, &q->node);
+	return true;
 }
 
 /* One that cannot even be asked for counts as not to be reached. */
@@ -64,6 +70,15 @@ static void fetch_robots(void *ctx, const char *lane, const char *url)
 	}
 }
 
+/* Their callbacks come from the loop, so none leaves the list meanwhile. */
+void pace_stop(struct pace *p)
+{
+	for (struct list_node *n = p->inquiries.head.next; n != &p->inquiries.head;
+		n = n->next) {
+		(void)pm_future_cancel(list_entry(n, struct inquiry, node)->future);
+	}
+}
+
 static void set_limits(void *ctx, const char *lane, const struct pm_lane_limits *limits)
 {
 	struct pace *p = ctx;
@@ -77,6 +92,7 @@ int pace_init(struct pace *p, const struct settings *s, pm_pool *pool)
 	struct polite_options options = {.settings = s,
 		.hooks = {.fetch = fetch_robots, .limits = set_limits, .ctx = p}};
 	*p = (struct pace){.settings = s, .pool = pool};
+	list_init(&p->inquiries);
 	if (getrandom(&p->random, sizeof p->random, GRND_NONBLOCK) < 0) {
 		p->random = clock_now_us();
 	}
@@ -88,6 +104,7 @@ void pace_fini(struct pace *p)
 {
 	polite_close(p->polite);
 	p->polite = NULL;
+	calm_fini(&p->calm);
 	buf_fini(&p->target);
 }
 
@@ -113,9 +130,11 @@ void pace_limits(struct pace *p, const char *lane, struct pm_lane_limits *limits
 {
 	if (p->polite) {
 		polite_lane(p->polite, lane, clock_now_ms(), limits);
-	} else {
-		host_limits(limits, p->settings, lane);
+		return;
 	}
+	host_limits(limits, p->settings, lane);
+	unsigned most = calm_limit(&p->calm, lane);
+	limits->concurrency = most ? most : limits->concurrency;
 }
 
 int pace_admit(struct pace *p, const struct pm_job *job, const char *line, size_t len,
@@ -150,4 +169,53 @@ bool pace_retry(struct pace *p, const struct outcome *outcome, unsigned attempts
 	struct pm_retry *how)
 {
 	return retry_decide(how, outcome, attempts, p->settings, next_random(p));
+}
+
+/* ------------------------------------------------------------- hosts that refuse */
+
+static unsigned usual_limit(const struct pace *p, const char *lane)
+{
+	struct pm_lane_limits limits;
+	unsigned most = p->settings->concurrency;
+	host_limits(&limits, p->settings, lane);
+	return limits.concurrency && limits.concurrency < most ? limits.concurrency
+							       : most;
+}
+
+static void renew_limits(struct pace *p, const char *lane)
+{
+	struct pm_lane_limits limits = {0};
+	pace_limits(p, lane, &limits);
+	pm_lane_set(p->pool, lane, &limits);
+}
+
+static void was_refused(struct pace *p, const char *lane, unsigned delay_ms)
+{
+	char gone[PM_LANE_MAX + 1];
+	uint64_t now_ms = clock_now_ms();
+	calm_refused(
+		&p->calm, lane, usual_limit(p, lane), now_ms, now_ms + delay_ms, gone);
+	if (*gone) {
+		renew_limits(p, gone);
+	}
+}
+
+/* One connection to a host, as with --polite, is as calm as can be. */
+void pace_ended(
+	struct pace *p, const char *line, size_t len, const struct pm_retry *how)
+{
+	char lane[PM_LANE_MAX + 1];
+	if (p->polite || (!p->calm.ct && !how->lane_delay_ms) ||
+		!host_lane(lane, line, len)) {
+		return;
+	}
+	unsigned before = calm_limit(&p->calm, lane);
+	if (how->lane_delay_ms) {
+		was_refused(p, lane, how->lane_delay_ms);
+	} else {
+		calm_answered(&p->calm, lane, usual_limit(p, lane), clock_now_ms());
+	}
+	if (calm_limit(&p->calm, lane) != before) {
+		renew_limits(p, lane);
+	}
 }

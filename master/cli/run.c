@@ -557,11 +557,14 @@ static bool retry(void *ctx, const struct pm_result *result, struct pm_retry *ho
 	if (run->stop || run->error || deliver_disk_failed(result)) {
 		return false;
 	}
-	if (pace_retry(&run->pace, &outcome, result->attempts, how)) {
-		return true;
+	size_t len;
+	const char *line = line_of(result->arg, result->arg_len, &len);
+	bool again = pace_retry(&run->pace, &outcome, result->attempts, how);
+	pace_ended(&run->pace, line, len, how);
+	if (!again) {
+		ended(run, result);
 	}
-	ended(run, result);
-	return false;
+	return again;
 }
 
 static void do_map(struct run *run)
@@ -613,6 +616,7 @@ static int go(struct run *run, int argc, char **argv)
 		return EXIT_WORKERS;
 	}
 	do_map(run);
+	pace_stop(&run->pace);
 	finish_output(run);
 	end_progress(run);
 	struct run_end end = {.stop = run->stop,
