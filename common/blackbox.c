@@ -71,6 +71,11 @@ bool blackbox_begin(struct blackbox *b, uint32_t epoch, uint64_t before)
 	return true;
 }
 
+uint32_t blackbox_epoch(const struct blackbox *b)
+{
+	return (uint32_t)(atomic_load(&b->turnstile) >> 32);
+}
+
 uint64_t blackbox_recall(struct blackbox *b, uint64_t sent)
 {
 	uint64_t old = atomic_load(&b->turnstile);

@@ -55,6 +55,9 @@ struct blackbox *blackbox_attach(int fd);
  * has taken it back. */
 bool blackbox_begin(struct blackbox *blackbox, uint32_t epoch, uint64_t before);
 
+/* The epoch of the jobs that may begin. */
+uint32_t blackbox_epoch(const struct blackbox *blackbox);
+
 /* The master: take back every job that has not begun.  Returns how many have, of
  * `sent` that were sent. */
 uint64_t blackbox_recall(struct blackbox *blackbox, uint64_t sent);

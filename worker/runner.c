@@ -160,7 +160,15 @@ static void begin_job(struct pm_task *task)
 	leak_begin(task);
 }
 
-/* The master has taken it back: another worker has it. */
+/* The master has taken it back; or this very worker may have it again, under the same
+ * id, behind this one. */
+static bool is_stale(const struct pm_task *task)
+{
+	return task->state == TASK_QUEUED && !task->child &&
+	       blackbox_epoch(self.blackbox) != task->epoch;
+}
+
+/* Another one has it. */
 static void drop(struct pm_task *task)
 {
 	runner_release(task);
@@ -256,6 +264,17 @@ bool runner_has_work(bool may_start)
 	return !list_empty(&self.ready) || can_start(may_start);
 }
 
+/* A job that fails has had its turn, so that the master does not take it back. */
+static void fail_unbegun(struct pm_task *task, int error)
+{
+	if (!task->child &&
+		!blackbox_begin(self.blackbox, task->epoch, task->ordinal)) {
+		drop(task);
+	} else {
+		finish_unbegun(task, error);
+	}
+}
+
 /* No memory for a stack.  A job waits until a task ends and leaves its own; when
  * there is none, the one that cannot start fails.  A child fails at once: those that
  * have stacks may all be waiting for it. */
@@ -268,7 +287,7 @@ static void on_no_seat(void)
 	self.starved = self.started_ct > 0;
 	self.starved_at_us = clock_now_us();
 	if (n) {
-		finish_unbegun(list_entry(n, struct pm_task, link), PM_ENOMEM);
+		fail_unbegun(list_entry(n, struct pm_task, link), PM_ENOMEM);
 	}
 }
 
@@ -391,7 +410,7 @@ static struct pm_task *find(struct list *list, uint64_t id)
 	struct list_node *n = list->head.next;
 	for (; n != &list->head; n = n->next) {
 		struct pm_task *task = list_entry(n, struct pm_task, link);
-		if (task->id == id && !task->child) {
+		if (task->id == id && !task->child && !is_stale(task)) {
 			return task;
 		}
 	}
@@ -422,7 +441,7 @@ static void collect(struct list *list, const uint64_t *ids, size_t ct,
 	struct list_node *n = list->head.next;
 	for (; n != &list->head && *at < ct; n = n->next) {
 		struct pm_task *task = list_entry(n, struct pm_task, link);
-		if (!task->child &&
+		if (!task->child && !is_stale(task) &&
 			bsearch(&task->id, ids, ct, sizeof *ids, compare_ids)) {
 			to[(*at)++] = task;
 		}

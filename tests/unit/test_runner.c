@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/blackbox.h"
 #include "tests/unit/dice.h"
 #include "worker/fetch.h"
 #include "worker/runner.h"
@@ -147,16 +148,22 @@ static int wait_thrice(pm_task *task, const void *arg, size_t len)
 	return buf_put(&task->result, arg, len);
 }
 
-static void queue(uint64_t id, pm_task_fn *fn, const char *arg)
+static void queue_in_epoch(uint64_t id, pm_task_fn *fn, const char *arg, uint32_t epoch)
 {
 	size_t len = strlen(arg);
 	struct pm_task *task = runner_new_task(len);
 	cr_assert_not_null(task);
 	task->id = id;
 	task->attempt = 1;
+	task->epoch = epoch;
 	task->fn = fn;
 	memcpy(task->arg, arg, len);
 	runner_queue(task);
+}
+
+static void queue(uint64_t id, pm_task_fn *fn, const char *arg)
+{
+	queue_in_epoch(id, fn, arg, 0);
 }
 
 static void expect_end(size_t at, uint64_t id, int error, const char *result)
@@ -692,6 +699,48 @@ Test(runner, cancels_many_at_once, .timeout = 10)
 	(void)runner_turn(true);
 	cr_assert_eq(ended_ct, 10);
 	cr_assert_eq(runner_held_ct(), 0);
+}
+
+/* What was taken back may come again: then the id is in the queue twice, and the first
+ * is nobody's. */
+Test(runner, cancels_what_came_again, .timeout = 10)
+{
+	static struct blackbox box;
+	uint64_t ids[] = {1, 2};
+	begin_runner(1);
+	runner_use_blackbox(&box);
+	queue(9, wait_once, "x");
+	(void)runner_turn(true);
+	queue(1, say_arg, "old");
+	queue(2, say_arg, "old");
+	(void)blackbox_recall(&box, 3);
+	queue_in_epoch(1, say_arg, "new", 1);
+	queue_in_epoch(2, say_arg, "new", 1);
+	queue_in_epoch(3, say_arg, "new", 1);
+	runner_cancel_all(ids, 2);
+	cr_assert_eq(ended_ct, 2);
+	cr_assert(runner_cancel(3));
+	cr_assert_not(runner_cancel(3));
+	wake(9);
+	(void)runner_turn(true);
+	cr_assert_eq(begun_ct, 1, "a cancelled task began");
+	cr_assert_eq(ended_ct, 4);
+	cr_assert_eq(runner_held_ct(), 0);
+}
+
+/* Without memory for a stack. */
+Test(runner, fails_no_task_that_was_taken_back, .timeout = 10)
+{
+	static struct blackbox box;
+	runner_init(1, SIZE_MAX / 4, note_end);
+	runner_use_blackbox(&box);
+	queue(1, say_arg, "old");
+	(void)blackbox_recall(&box, 1);
+	queue_in_epoch(1, say_arg, "new", 1);
+	(void)runner_turn(true);
+	cr_assert_eq(ended_ct, 1);
+	expect_end(0, 1, PM_ENOMEM, NULL);
+	cr_assert_eq(blackbox_recall(&box, 2), 2, "the new one had its turn");
 }
 
 static unsigned stay_cancel_ct;
