@@ -206,6 +206,23 @@ struct job *lanes_first(struct lanes *l, uint64_t now_us)
 	return NULL;
 }
 
+/* The job of this index in its lane, when no older one waits anywhere; or NULL.  Those
+ * that run again stand in front, as they came back; the others by their index. */
+static struct job *find_at(const struct lane *lane, uint64_t index)
+{
+	struct list_node *n = lane->waiting.head.next;
+	for (; n != &lane->waiting.head; n = n->next) {
+		struct job *job = list_entry(n, struct job, link);
+		if (job->index == index) {
+			return job;
+		}
+		if (!job->attempts) {
+			return NULL;
+		}
+	}
+	return NULL;
+}
+
 struct job *lanes_first_at(struct lanes *l, uint64_t index, uint64_t now_us)
 {
 	if (l->rate > 0 && l->next_us > now_us) {
@@ -214,10 +231,9 @@ struct job *lanes_first_at(struct lanes *l, uint64_t index, uint64_t now_us)
 	for (size_t i = 0; i < LANE_BUCKETS; i++) {
 		struct list_node *n = l->ready[i].head.next;
 		for (; n != &l->ready[i].head; n = n->next) {
-			struct lane *lane = list_entry(n, struct lane, link);
-			struct job *job = list_entry(
-				list_first(&lane->waiting), struct job, link);
-			if (job->index == index) {
+			struct job *job =
+				find_at(list_entry(n, struct lane, link), index);
+			if (job) {
 				return job;
 			}
 		}

@@ -84,7 +84,7 @@ void lanes_add(struct lanes *l, struct lane *lane, struct job *job, uint64_t now
 
 /* The job that may begin now; NULL: none.  And it does. */
 struct job *lanes_first(struct lanes *l, uint64_t now_us);
-/* The same, but only the job of this index. */
+/* The same, but only the job of this index, which is the oldest of all. */
 struct job *lanes_first_at(struct lanes *l, uint64_t index, uint64_t now_us);
 void lanes_begin(struct lanes *l, struct job *job, uint64_t now_us);
 
