@@ -242,7 +242,7 @@ static void begin(struct pm_pool *pool, struct job *job, struct slot *s)
 	bool waited_in_lane = job->lane && job->lane_state == LANE_WAITING;
 	send_job(pool, job, s);
 	if (waited_in_lane) {
-		map_begun(pool, job);
+		map_begun(job);
 	}
 }
 

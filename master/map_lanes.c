@@ -195,9 +195,11 @@ bool map_admit(struct pm_pool *pool, struct job *job)
 	return !err && lane_is_ready(job->lane);
 }
 
-void map_begun(struct pm_pool *pool, struct job *job)
+/* By the clock and not by the time of the turn, in which callbacks may have taken long:
+ * else the next one would begin too soon. */
+void map_begun(struct job *job)
 {
-	lanes_begin(((struct map *)job->waiter)->lanes, job, pool->now_us);
+	lanes_begin(((struct map *)job->waiter)->lanes, job, clock_now_us());
 }
 
 /* -------------------------------------------------------------------- again */

@@ -381,7 +381,7 @@ void map_lanes_enter(struct map *m, struct lane *lane, bool is_new, struct job *
  * sent: say so. */
 struct job *map_lane_job(struct map *m);
 bool map_admit(struct pm_pool *pool, struct job *job);
-void map_begun(struct pm_pool *pool, struct job *job);
+void map_begun(struct job *job);
 
 /* Is it of a map with several lanes?  Then it is to wait here, not with a worker. */
 bool map_wants_place(const struct job *job);

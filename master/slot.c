@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/error.h"
 #include "common/lifeline.h"
 #include "master/control.h"
@@ -542,6 +543,7 @@ void slot_exited(struct slot *s, int status)
 {
 	struct pm_pool *pool = s->pool;
 	char why[384];
+	pool->now_us = clock_now_us(); /* retries are timed here, too */
 	describe(s, status, why, sizeof why);
 	/* Read what can still be read from it before its jobs are judged. */
 	(void)gather_read(pool, LAST_FRAMES);
