@@ -529,10 +529,14 @@ static void describe(const struct slot *s, int status, char *out, size_t size)
 	}
 }
 
-/* Its successor has the place for itself now. */
+/* Its successor has the place now, behind those that were there before both.  One
+ * that got none, for want of a spare slot, is its own: it stays behind them. */
 static void leave_place(struct slot *s)
 {
-	for (unsigned i = 0; s->replaced && i < s->pool->slot_ct; i++) {
+	if (!s->replaced) {
+		return;
+	}
+	for (unsigned i = 0; i < s->pool->slot_ct; i++) {
 		struct slot *other = &s->pool->slots[i];
 		other->before = other->before == s ? s->before : other->before;
 	}
