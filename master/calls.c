@@ -126,8 +126,10 @@ static int run_array(pm_pool *pool, struct pm_stream *stream,
 	stream->window_bytes = SIZE_MAX;
 	stream->window = MAP_WINDOW;
 	int err = run(&m, pool, stream);
-	if (m.stop_error) {
-		fill_rest(&m, pool, jobs, ct); /* what stopped it is in the results */
+	/* What stopped it is in the results; unless it was cut off after that, and some
+	 * jobs have none. */
+	if (m.stop_error && m.delivered == m.pulled) {
+		fill_rest(&m, pool, jobs, ct);
 		err = 0;
 	}
 	if (err) {
