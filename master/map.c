@@ -30,7 +30,9 @@ static uint64_t expected_bytes(const struct map *m)
 static bool has_room(const struct map *m)
 {
 	uint64_t open = m->pulled - m->delivered;
-	return open == 0 ||
+	/* A callback may wait for the end of the pool, which takes the whole array. */
+	bool is_awaited = m->results && m->busy && m->pool->phase != POOL_OPEN;
+	return open == 0 || is_awaited ||
 	       (open < m->stream.window && expected_bytes(m) < m->stream.window_bytes);
 }
 
@@ -76,7 +78,10 @@ static int ask_source(struct map *m, struct pm_job *job)
 bool map_pull(struct map *m)
 {
 	struct pm_job job = {0};
-	if (m->source != SOURCE_OPEN || m->busy || m->ended || m->cancelled ||
+	/* A source of the host's is not asked in another callback of its map; the
+	 * sources of arrays are our own. */
+	bool is_busy = m->busy && !m->results;
+	if (m->source != SOURCE_OPEN || is_busy || m->ended || m->cancelled ||
 		!has_room(m)) {
 		return false;
 	}
