@@ -177,7 +177,7 @@ static void on_settled(struct waiter *waiter, struct job *job)
 	m->result_bytes += job->result.len;
 	m->open_bytes += job->result.len;
 	order_put(&m->order, job);
-	if (m->stream.stop_on && !m->stop_error && stops(m, &job->result)) {
+	if (m->stream.stop_on && !m->stopped && stops(m, &job->result)) {
 		map_stop(m, PM_ECANCELLED, job->result.error);
 	}
 }
@@ -261,7 +261,8 @@ struct job *map_take(struct map *m)
 
 void map_stop(struct map *m, int job_error, int error)
 {
-	if (!m->stop_error && !m->ended) {
+	if (!m->stopped && !m->ended) {
+		m->stopped = true;
 		m->stop_error = job_error;
 		m->error = error;
 		m->stop_due = true;
@@ -330,7 +331,7 @@ void map_shutdown(struct map *m, enum pm_shutdown how)
 		map_stop(m, PM_ECANCELLED, PM_ECANCELLED);
 	} else if (m->source != SOURCE_ENDED) {
 		m->error = how == PM_DRAIN ? PM_ECLOSED : PM_ECANCELLED;
-		m->stop_error = PM_ECANCELLED;
+		m->stop_error = how == PM_DRAIN ? 0 : PM_ECANCELLED;
 	}
 	m->source = SOURCE_ENDED;
 }

@@ -137,8 +137,9 @@ struct map {
 	bool ended;
 	bool released;  /* nobody wants it: freed when nothing stands on it */
 	bool cancelled; /* pm_pool_cancel() was called */
+	bool stopped;   /* by map_stop(), which works once */
 	bool stop_due;  /* its open jobs are to be stopped, with: */
-	int stop_error; /* of these jobs; 0: it goes on */
+	int stop_error; /* of these jobs, and of those never taken; 0: it goes on */
 	int error;
 	uint64_t pulled, delivered;     /* jobs */
 	uint64_t open_bytes;            /* arguments and results of jobs between them */
