@@ -132,7 +132,7 @@ int pool_take_job(struct pm_pool *pool, struct job **out, pm_task_fn *task,
 	job->timeout_ms =
 		from->timeout_ms ? from->timeout_ms : pool->options.job_timeout_ms;
 	job->tag = from->tag;
-	job->queued_at_us = pool->now_us;
+	job->queued_at_us = clock_now_us(); /* the last turn may be long ago */
 	pool->stats.jobs++;
 	*out = job;
 	return 0;
