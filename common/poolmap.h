@@ -169,7 +169,7 @@ typedef void pm_job_error_fn(pm_task *task, const struct pm_failure *failure);
 
 /* In the host: one line on what happens in the pool ("worker 3 (pid 4711) died by
  * signal 11 (Segmentation fault), 5 jobs run again").  It may be called from any
- * function of the pool. */
+ * function of the pool, and may call what does not block; what does gets PM_ESTATE. */
 enum pm_log_level { PM_LOG_INFO = 0, PM_LOG_WARNING = 1, PM_LOG_ERROR = 2 };
 typedef void pm_log_fn(void *ctx, enum pm_log_level level, const char *line);
 

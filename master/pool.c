@@ -99,6 +99,7 @@ void pool_break(struct pm_pool *pool, const char *fmt, ...)
 	pool_wake(pool);
 }
 
+/* It is said in the middle of things: the host may not run the pool then. */
 void pool_log(struct pm_pool *pool, enum pm_log_level level, const char *fmt, ...)
 {
 	char line[512];
@@ -107,7 +108,9 @@ void pool_log(struct pm_pool *pool, enum pm_log_level level, const char *fmt, ..
 		va_start(args, fmt);
 		vsnprintf(line, sizeof line, fmt, args);
 		va_end(args);
+		pool->deciding++;
 		pool->options.log(pool->options.log_ctx, level, line);
+		pool->deciding--;
 	}
 }
 

@@ -136,7 +136,7 @@ int pool_run_until(
 	}
 	if (pool->deciding) {
 		return error_note(PM_ESTATE,
-			"lane_new, admit and retry cannot wait for the pool");
+			"log, lane_new, admit and retry cannot wait for the pool");
 	}
 	if (!pool->own_base && (pool->depth || is_running(pool->base))) {
 		return error_note(PM_ESTATE,
