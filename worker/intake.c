@@ -18,6 +18,27 @@ static struct {
 	struct event *readable;
 } self;
 
+/* A job for whose argument there is no memory.  It waits for its turn like any other:
+ * the master knows by the count of those that have begun which ones have. */
+static int refuse(pm_task *task, const void *arg, size_t len)
+{
+	(void)task;
+	(void)arg;
+	(void)len;
+	return PM_ENOMEM;
+}
+
+static struct pm_task *new_task(struct proto_job *job)
+{
+	struct pm_task *task = runner_new_task(job->arg_len);
+	if (!task) {
+		job->task = (uint64_t)(uintptr_t)refuse;
+		job->arg_len = 0;
+		task = runner_new_task(0);
+	}
+	return task;
+}
+
 static enum inbox_verdict on_job(
 	void *ctx, uint64_t id, uint32_t attempt, const uint8_t *payload, size_t len)
 {
@@ -26,10 +47,9 @@ static enum inbox_verdict on_job(
 	if (proto_job_get(&job, payload, len)) {
 		return INBOX_BROKEN;
 	}
-	struct pm_task *task = runner_new_task(job.arg_len);
+	struct pm_task *task = new_task(&job);
 	if (!task) {
-		results_refuse(id, attempt, PM_ENOMEM);
-		return INBOX_TAKEN;
+		return INBOX_NOMEM;
 	}
 	task->id = id;
 	task->attempt = attempt;

@@ -61,13 +61,6 @@ void results_add(struct pm_task *task)
 	add(task->id, task->attempt, &result);
 }
 
-void results_refuse(uint64_t id, uint32_t attempt, int error)
-{
-	struct proto_result result = {.error = error, .message = pm_error_text(error)};
-	result.message_len = strlen(result.message);
-	add(id, attempt, &result);
-}
-
 /* Connected: only now can anything come of a job. */
 static void connected_cb(evutil_socket_t fd, short what, void *ctx)
 {

@@ -56,9 +56,6 @@ void results_close(void);
 /* A task has ended: batch its result. */
 void results_add(struct pm_task *task);
 
-/* A job cannot even be taken in: its result is an error. */
-void results_refuse(uint64_t id, uint32_t attempt, int error);
-
 /* End of the turn: send at once when nothing else is under way, else leave
  * the frame open for RESULTS_DELAY_US. */
 void results_flush(bool at_once);

@@ -4,6 +4,9 @@
  * join in a callback of the array that is drained, limits while a pool drains,
  * workers that are replaced twice while an old one is at work, logs that call.
  */
+#include <pthread.h>
+#include <sys/resource.h>
+
 #include "tests/support/host_rig.h"
 
 enum { LIMIT = 60 }; /* seconds for each test */
@@ -256,4 +259,55 @@ Test(corners, a_log_cannot_wait_for_the_pool, .timeout = LIMIT)
 Test(corners, a_log_may_terminate_the_pool, .timeout = LIMIT)
 {
 	check_log(true);
+}
+
+/* --------------------------------------------------------- jobs without memory */
+
+enum { MIB = 1 << 20 };
+
+/* In each new worker: room for the arena of nanomsg's thread and an argument of 40 MiB
+ * as it arrives, but not for a copy
+ * of it. */
+static int init_little_memory(const void *arg, size_t len)
+{
+	char text[64] = "";
+	struct rlimit limit;
+	FILE *f = fopen("/proc/self/statm", "re");
+	bool read = f && fgets(text, sizeof(text), f);
+	(void)arg;
+	(void)len;
+	if (f) {
+		fclose(f);
+	}
+	rlim_t pages = strtoul(text, NULL, 10);
+	limit.rlim_max = limit.rlim_cur =
+		pages * (rlim_t)sysconf(_SC_PAGESIZE) + (rlim_t)157 * MIB;
+	return read && setrlimit(RLIMIT_AS, &limit) == 0 ? 0 : PM_ESYSTEM;
+}
+
+/* It is counted like any other, or the one after it would seem not to have begun when
+ * its worker dies, and run twice. */
+Test(corners, a_job_without_memory_is_counted, .timeout = LIMIT)
+{
+	if (RIG_SANITIZED) {
+		cr_skip("sanitizers want memory for themselves");
+	}
+	struct pm_pool_options o = rig_options(1, 1);
+	o.init = init_little_memory;
+	pm_pool *pool = rig_open(&o);
+	char *big = calloc(40, MIB);
+	struct pm_result r;
+	cr_assert_eq(pm_apply(pool, task_echo, big, (size_t)40 * MIB, &r), 0);
+	check_error(r.error, PM_ENOMEM, r.message ? r.message : "-");
+	cr_assert_eq(rig_stats(pool).workers_lost, 0);
+	pm_results_clear(&r, 1);
+	struct errand e = {.number = 1, .what = DO_KILL, .value = SIGKILL};
+	struct pm_job job = PM_JOB(e);
+	job.once = true;
+	cr_assert_eq(pm_map(pool, task_errand, &job, 1, &r), 0);
+	check_error(r.error, PM_EWORKERLOST, "a job that is marked once");
+	cr_assert_eq(atomic_load(&board->runs[1]), 1);
+	pm_results_clear(&r, 1);
+	free(big);
+	pm_pool_close(&pool);
 }
