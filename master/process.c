@@ -84,9 +84,12 @@ static bool is_over(void *ctx)
 	return p->pool->phase == POOL_OVER;
 }
 
+/* Another thread is told what the process's own one has seen. */
 bool pm_process_alive(pm_process *p)
 {
-	(void)pool_run_until(p->pool, is_over, p, 0);
+	if (!pool_check_thread(p->pool)) {
+		(void)pool_run_until(p->pool, is_over, p, 0);
+	}
 	return !is_over(p);
 }
 
@@ -136,6 +139,10 @@ const struct pm_result *pm_process_result(const pm_process *p)
 int pm_process_close(pm_process **process)
 {
 	struct pm_process *p = process ? *process : NULL;
+	int err = p ? pool_check_thread(p->pool) : 0;
+	if (err) {
+		return err;
+	}
 	if (p && pm_process_alive(p)) {
 		return error_note(PM_ESTATE,
 			"the process is alive: join, terminate or kill it first");

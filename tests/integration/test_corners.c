@@ -311,3 +311,45 @@ Test(corners, a_job_without_memory_is_counted, .timeout = LIMIT)
 	free(big);
 	pm_pool_close(&pool);
 }
+
+/* -------------------------------------------------------------- another thread */
+
+struct visit {
+	pm_process *process;
+	bool alive;
+	int close;
+};
+
+static void *visit(void *ctx)
+{
+	struct visit *v = ctx;
+	v->alive = pm_process_alive(v->process);
+	v->close = pm_process_close(&v->process);
+	return NULL;
+}
+
+static void visit_by_a_thread(struct visit *v)
+{
+	pthread_t thread;
+	cr_assert_eq(pthread_create(&thread, NULL, visit, v), 0);
+	cr_assert_eq(pthread_join(thread, NULL), 0);
+}
+
+Test(corners, a_process_belongs_to_its_thread, .timeout = LIMIT)
+{
+	struct errand e = {.what = DO_WAIT};
+	pm_process *p = NULL;
+	cr_assert_eq(pm_process_start(&p, task_errand, &e, sizeof(e), "p"), 0);
+	struct visit v = {.process = p};
+	visit_by_a_thread(&v);
+	cr_assert(v.alive);
+	check_error(v.close, PM_ESTATE, "close");
+	gate_open();
+	cr_assert_eq(pm_process_join(p, 20000), 0);
+	visit_by_a_thread(&v);
+	cr_assert_not(v.alive);
+	check_error(v.close, PM_ESTATE, "close");
+	cr_assert_eq(v.process, p);
+	cr_assert_eq(report_of(pm_process_result(p)).number, 0);
+	cr_assert_eq(pm_process_close(&p), 0);
+}
