@@ -193,6 +193,9 @@ static int read_names(
 		if (t->column_ct == TABLE_COLUMNS_MAX) {
 			return too_many(why);
 		}
+		if (memchr(name.text, '\0', name.len)) {
+			return refuse(why, "a column's name has a NUL byte in it");
+		}
 		if (!*found && same(name, url)) {
 			*found = true;
 			t->url_at = t->column_ct;
