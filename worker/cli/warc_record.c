@@ -97,7 +97,7 @@ void warc_record_date(char date[WARC_DATE_ROOM], uint64_t unix_ms)
 /* The length of the first line, with its line end. */
 static size_t line_len(const char *at, size_t len)
 {
-	const char *end = memchr(at, '\n', len);
+	const char *end = len ? memchr(at, '\n', len) : NULL;
 	return end ? (size_t)(end - at) + 1 : len;
 }
 
