@@ -85,6 +85,10 @@ struct slot {
 	unsigned silent_beats;  /* of ours, without one of its own; LOST: since then */
 	uint64_t jobs_sequence; /* of the last frame of jobs that it says it has */
 	unsigned stuck_beats;   /* of its own, since that has changed */
+	uint64_t results_said;  /* the last frame of results that it says it has sent */
+	uint64_t results_here;  /* the last one that was here, a beat of ours ago */
+	unsigned missing_beats; /* of ours: it said so, and nothing came */
+	bool was_heard;         /* it has said something since our last beat */
 	struct list held;       /* jobs sent to it, in that order */
 	uint64_t sent_ct;       /* jobs sent to this generation */
 	uint64_t taken_ct;      /* jobs sent to any */
@@ -200,6 +204,7 @@ struct pm_pool {
 	unsigned deciding;    /* callbacks under way in which it cannot be run */
 	unsigned waiting;     /* calls that run the loop, likewise */
 	uint64_t turn_ct;
+	bool all_read; /* the last turn has read all results that there were */
 	bool turn_due;
 	int broken; /* 0, or why no worker can be had any more */
 	char broken_text[256];

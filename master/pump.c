@@ -26,7 +26,7 @@ void pool_turn(struct pm_pool *pool)
 	pool->turn_ct++;
 	pool->now_us = clock_now_us();
 	pool->depth++;
-	(void)gather_read(pool, FRAMES_PER_TURN); /* the rest stays readable */
+	pool->all_read = gather_read(pool, FRAMES_PER_TURN); /* or it stays readable */
 	if (pool->broken) {
 		shutdown_fail_all(pool);
 	}

@@ -28,7 +28,7 @@ enum {
 	LAST_FRAMES = 1024,
 	BUSY_MS = 5,       /* until a busy forkserver is asked again */
 	GRACE_MS = 1000,   /* for a worker that was late because we were */
-	STUCK_BEATS = 6,   /* heartbeats that a frame of jobs may take */
+	STUCK_BEATS = 6,   /* heartbeats that a frame may take, either way */
 	BURIAL_BEATS = 20, /* a killed worker's exit is reported within these */
 };
 
@@ -215,6 +215,9 @@ void slot_start(struct slot *s)
 	buf_clear(&s->cancels);
 	s->jobs_sequence = 0;
 	s->stuck_beats = 0;
+	s->results_said = 0;
+	s->results_here = 0;
+	s->missing_beats = 0;
 	s->pid = 0;
 	credit_init(&s->credit, s->concurrency, s->pool->now_us);
 	fill_boot(s, &request.boot);
@@ -280,9 +283,10 @@ static void on_hello(struct slot *s, const struct proto_life_message *m)
 
 /* What it says against what the ledger says.  The pipelines lose frames only
  * with their connection, but then in silence; a later frame would show the gap,
- * and here it is found when no later one comes.  Two ways: it has read every job
+ * and here it is found when no later one comes.  Three ways: it has read every job
  * and holds none, all its results are here, and yet some of its jobs are open;
- * or frames of jobs do not reach it, however long we wait. */
+ * or frames of jobs do not reach it, however long we wait; or its results do not
+ * reach us, see look_for_results(). */
 static void on_heartbeat(struct slot *s, uint64_t held, uint64_t results_sequence,
 	uint64_t jobs_sequence)
 {
@@ -293,6 +297,7 @@ static void on_heartbeat(struct slot *s, uint64_t held, uint64_t results_sequenc
 	bool stuck = on_the_way && jobs_sequence == s->jobs_sequence;
 	s->stuck_beats = stuck ? s->stuck_beats + 1 : 0;
 	s->jobs_sequence = jobs_sequence;
+	s->results_said = results_sequence;
 	if ((all_read && all_here && held == 0 && !list_empty(&s->held)) ||
 		s->stuck_beats > STUCK_BEATS) {
 		slot_doom(s, DOOM_PROTO); /* what it should hold runs again */
@@ -306,6 +311,7 @@ static void on_message(struct slot *s, const struct proto_life_message *m)
 		return;
 	}
 	s->silent_beats = 0;
+	s->was_heard = true;
 	switch (m->type) {
 	case PROTO_HELLO:
 		on_hello(s, m);
@@ -420,6 +426,20 @@ static void ask_to_kill(struct slot *s)
 	slot_signal(s, SIGKILL);
 }
 
+/* Frames of results that it has sent do not come, while it goes on and we have read
+ * all there is. */
+static void look_for_results(struct slot *s)
+{
+	bool missing = s->pool->all_read && s->results_said > s->inbox.sequence &&
+		       s->inbox.sequence == s->results_here;
+	s->results_here = s->inbox.sequence;
+	s->missing_beats = missing ? s->missing_beats + (s->was_heard ? 1 : 0) : 0;
+	s->was_heard = false;
+	if (s->missing_beats > STUCK_BEATS) {
+		slot_doom(s, DOOM_PROTO); /* what it still holds runs again */
+	}
+}
+
 /* Our own beats are the clock: a master that was stopped, or a machine that
  * slept, has missed its own as well. */
 void slot_beat(struct slot *s)
@@ -430,6 +450,8 @@ void slot_beat(struct slot *s)
 		if (limit_ms && s->silent_beats > limit_ms / SLOT_BEAT_MS + 1) {
 			slot_doom(s, DOOM_SILENT);
 		}
+		if (0)
+			look_for_results(s);
 	} else if (s->state == SLOT_LOST && s->silent_beats > BURIAL_BEATS) {
 		pool_break(s->pool, "the forkserver does not answer");
 	} else if (s->state == SLOT_LOST) {

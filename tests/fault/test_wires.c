@@ -420,3 +420,31 @@ Test(wires, replace_a_worker_that_has_gone_mad, .timeout = 60)
 	rig_check_works(a.pool);
 	attack_close(&a);
 }
+
+/* ---------------------------------------------------------------- the last frame */
+
+/* Returns in another worker only. */
+static int task_stay_once(pm_task *task, const void *arg, size_t len)
+{
+	int err = pm_task_attempt(task) > 1 ? 0 : pm_sleep(task, 600000);
+	return err ? err : pm_return(task, arg, len);
+}
+
+/* As if the last frame of results had been lost on its way: the worker says that it
+ * has sent it, nothing comes after it to show the gap, and the worker is not idle. */
+Test(wires, notice_that_the_last_results_do_not_come, .timeout = 60)
+{
+	pm_pool *pool = rig_pool(1, 1);
+	struct batch b = batch_new(1);
+	batch_map(pool, task_echo, &b);
+	batch_check(&b);
+	batch_free(&b);
+	pool->slots[0].inbox.sequence--;
+	b = batch_new(1);
+	batch_map(pool, task_stay_once, &b);
+	batch_check(&b);
+	cr_assert_eq(b.results[0].attempts, 2);
+	cr_assert_eq(rig_stats(pool).workers_lost, 1);
+	batch_free(&b);
+	pm_pool_close(&pool);
+}
