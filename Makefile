@@ -32,6 +32,8 @@ OPT_debug   := -O1 -g
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 OPT_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+OPT_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=all -fno-omit-frame-pointer
 HARDEN_release := -Wl,-z,relro,-z,now
 CFLAGS  ?=
 LDFLAGS ?=
@@ -101,7 +103,16 @@ $(EXAMPLES): $(B)/%: $(B)/%.o $(B)/libpoolmap.a
 	@echo "  LD  $@"
 	@$(LINK) -o $@ $^ $(LIB_LIBS) $(EXAMPLE_LIBS)
 
-tests-built: $(B)/libpoolmap.a $(B)/$(SONAME) $(PROGRAMS) $(UNIT) $(INTEGRATION) $(FAULT)
+# Each tests/fuzz/fuzz_x.c is a target of libFuzzer; without it, a program that is
+# given the files of tests/fuzz/corpus/x, one by one.
+FUZZ      := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_MAIN := $(if $(filter fuzz,$(FLAVOUR)),-fsanitize=fuzzer,$(B)/tests/fuzz/replay.o)
+$(FUZZ): $(B)/%: $(B)/%.o $(B)/tests/fuzz/replay.o $(B)/tests/modules.a
+	@echo "  LD  $@"
+	@$(LINK) -o $@ $< $(FUZZ_MAIN) $(B)/tests/modules.a $(CLI_LIBS) $(LIB_LIBS)
+fuzz-built: $(FUZZ)
+
+tests-built: $(B)/libpoolmap.a $(B)/$(SONAME) $(PROGRAMS) $(UNIT) $(INTEGRATION) $(FAULT) $(FUZZ)
 
 # What `make test` is made of, without the installation.
 check: tests-built
@@ -127,6 +138,16 @@ tsan:
 valgrind:
 	@$(MAKE) --no-print-directory -j$$(nproc) FLAVOUR=debug tests-built
 	@tests/run.sh build/debug valgrind
+
+# FUZZ_SECONDS for each target, FUZZ_TARGETS some of them.
+fuzz:
+	@tests/support/deps.sh clang libclang-rt-14-dev
+	@$(MAKE) --no-print-directory -j$$(nproc) FLAVOUR=fuzz CC=clang fuzz-built
+	@tests/fuzz/run.sh build/fuzz
+# Every state of the delivery protocol, and of what is left out of it on purpose.
+model:
+	@tests/support/deps.sh gcc spin
+	@tests/model/run.sh
 
 # --------------------------------------------------------------- demo and bench
 
@@ -225,6 +246,8 @@ help:
 	@echo 'make asan        every test under AddressSanitizer and UBSan'
 	@echo 'make tsan        hosts with threads, and the command, under ThreadSanitizer'
 	@echo 'make valgrind    the tests under valgrind'
+	@echo 'make fuzz        libFuzzer on all that reads bytes from outside; FUZZ_SECONDS=60 each'
+	@echo 'make model       the model of the delivery of jobs, and mutants of it (spin)'
 	@echo 'make bench       the measurements of tests/bench/README.md'
 	@echo 'make bench-pool  jobs that do nothing, side by side with the pools of Python'
 	@echo 'make install     to PREFIX=$(PREFIX), below DESTDIR; uninstall'
@@ -234,5 +257,5 @@ help:
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
 -include $(patsubst %.c,$(B)/%.d,$(wildcard tests/*/*.c))
 .PHONY: all tests-built check check-unit check-integration check-fault test asan tsan \
-	valgrind deps demo bench bench-pool bench-built install uninstall format format-check clean help
+	valgrind fuzz fuzz-built model deps demo bench bench-pool bench-built install uninstall format format-check clean help
 .SECONDARY:

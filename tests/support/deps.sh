@@ -1,11 +1,13 @@
 #!/bin/sh
 # Install what the build, the tests and the demo need, and nothing that is there
 # already.  Debian 12; with sudo when not root.
+#
+#   tests/support/deps.sh [PACKAGE...]   these, too: what only some targets need
 set -eu
 
 packages="gcc libc6-dev make binutils pkg-config git \
 libevent-dev libnanomsg-dev libcurl4-openssl-dev libc-ares-dev libjansson-dev libconfuse-dev \
-libssl-dev zlib1g-dev libseccomp-dev libcriterion-dev ca-certificates strace procps"
+libssl-dev zlib1g-dev libseccomp-dev libcriterion-dev ca-certificates strace procps $*"
 
 missing=
 for package in $packages; do
