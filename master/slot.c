@@ -450,8 +450,7 @@ void slot_beat(struct slot *s)
 		if (limit_ms && s->silent_beats > limit_ms / SLOT_BEAT_MS + 1) {
 			slot_doom(s, DOOM_SILENT);
 		}
-		if (0)
-			look_for_results(s);
+		look_for_results(s);
 	} else if (s->state == SLOT_LOST && s->silent_beats > BURIAL_BEATS) {
 		pool_break(s->pool, "the forkserver does not answer");
 	} else if (s->state == SLOT_LOST) {
