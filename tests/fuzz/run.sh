@@ -7,13 +7,14 @@
 # FUZZ_TARGETS   names, for example "job robots"; all
 #
 # One line for each: how many inputs, how much of the code they reached.  Exit status 1
-# when one found something; the input that did it is in BUILD_DIR/found.
+# when one found something; the input that did it is in BUILD_DIR/found, and belongs
+# into tests/fuzz/corpus/NAME when what it found is mended.
 set -u
 build=$1
 cd "$(dirname "$0")/../.." || exit 2
 seconds=${FUZZ_SECONDS:-60}
 found=$build/found
-mkdir -p "$found" || exit 2
+mkdir -p "$found" && touch "$found/.begun" || exit 2
 bad=0
 
 if ! command -v clang >/dev/null; then
@@ -21,7 +22,6 @@ if ! command -v clang >/dev/null; then
 	exit 2
 fi
 all=$(cd tests/fuzz && for f in fuzz_*.c; do echo "${f%.c}"; done | sed 's/^fuzz_//')
-# Two libraries keep what they have for ever, and the harness keeps one descriptor.
 export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=tests/support/lsan.supp:print_suppressions=0}"
 
 for name in ${FUZZ_TARGETS:-$all}; do
@@ -40,6 +40,14 @@ for name in ${FUZZ_TARGETS:-$all}; do
 	execs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
 	cover=$(sed -n 's/.* cov: \([0-9]*\) ft: \([0-9]*\) corp: \([0-9]*\).*/\1 edges, \3 inputs kept/p' "$log" | tail -1)
 	echo "$result  fuzz_$name: ${execs:-0} execs in $seconds s, $cover"
-	[ $result = ok ] || grep -a -A12 'ERROR:\|not so:\|runtime error' "$log" | head -40
+	if [ $result != ok ]; then
+		# Once more, with what it says itself.
+		for input in "$found/$name"-*; do
+			[ -n "$(find "$input" -newer "$found/.begun")" ] || continue
+			echo "        $input"
+			timeout -s KILL 60 "$build/tests/fuzz/fuzz_$name" "$input" 2>&1 </dev/null |
+				grep -a -A8 'ERROR:\|not so:\|runtime error' | head -20
+		done
+	fi
 done
 exit $bad

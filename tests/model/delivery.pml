@@ -13,7 +13,8 @@
  *     leaves nothing behind                          asserts in lose() and bury()
  *
  * Left out, for it changes nothing of this: frames of several records, credit, deadlines,
- * cancelling, which of the jobs of a dead worker is to blame (verdict.c).
+ * cancelling, which of the jobs of a dead worker is to blame (verdict.c).  Not in here at
+ * all: the file of results, and a run that goes on with one.
  *
  * Each MUTANT leaves out one thing that the protocol needs, and must break a promise:
  *   NO_MATCH      results are not held against the ledger
