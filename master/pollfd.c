@@ -10,7 +10,6 @@
  */
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 
 struct pollfd_set {
 	int epoll, timer;
+	struct event *now; /* never there for long, see read_now() */
 };
 
 void pollfd_add(struct pm_pool *pool, int fd)
@@ -69,6 +69,20 @@ static int64_t sooner(const struct event *e, const struct timeval *now, int64_t 
 	return soonest < 0 || us < soonest ? us : soonest;
 }
 
+/* This moment as event_pending() counts: in wall-clock time, by a notion of it that
+ * may be seconds old.  So gettimeofday() is no answer, the clock may have been set
+ * since then; when an event is due that was added now is one. */
+static bool read_now(const struct pollfd_set *p, struct timeval *now)
+{
+	const struct timeval none = {0};
+	if (event_add(p->now, &none) < 0) {
+		return false;
+	}
+	event_pending(p->now, EV_TIMEOUT, now);
+	event_del(p->now);
+	return true;
+}
+
 void pollfd_settle(struct pm_pool *pool)
 {
 	struct timeval now;
@@ -76,7 +90,10 @@ void pollfd_settle(struct pm_pool *pool)
 	if (!pool->pollfd) {
 		return;
 	}
-	gettimeofday(&now, NULL); /* what event_pending() counts in */
+	if (!read_now(pool->pollfd, &now)) {
+		set_timer(pool->pollfd, 0);
+		return;
+	}
 	us = sooner(pool->beat_timer, &now, us);
 	us = sooner(pool->memory_timer, &now, us);
 	us = sooner(pool->recall_timer, &now, us);
@@ -110,6 +127,13 @@ static void add_all(struct pm_pool *pool)
 	pollfd_settle(pool);
 }
 
+static void never_cb(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	(void)ctx;
+}
+
 int pm_pool_fd(pm_pool *pool)
 {
 	int err = pool_check_thread(pool);
@@ -119,13 +143,18 @@ int pm_pool_fd(pm_pool *pool)
 	if (err || pool->pollfd) {
 		return err ? err : pool->pollfd->epoll;
 	}
-	pool->pollfd = malloc(sizeof *pool->pollfd);
+	pool->pollfd = calloc(1, sizeof *pool->pollfd);
 	if (!pool->pollfd) {
 		return error_note(PM_ENOMEM, "no memory for a descriptor set");
 	}
 	pool->pollfd->epoll = epoll_create1(EPOLL_CLOEXEC);
 	pool->pollfd->timer =
 		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	pool->pollfd->now = evtimer_new(pool->base, never_cb, NULL);
+	if (!pool->pollfd->now) {
+		pollfd_free(pool);
+		return error_note(PM_ENOMEM, "no memory for a timer");
+	}
 	if (pool->pollfd->epoll < 0 || pool->pollfd->timer < 0) {
 		err = error_note_errno(PM_ESYSTEM, "cannot make a descriptor set");
 		pollfd_free(pool);
@@ -144,6 +173,9 @@ void pollfd_free(struct pm_pool *pool)
 		}
 		if (p->epoll >= 0) {
 			close(p->epoll);
+		}
+		if (p->now) {
+			event_free(p->now);
 		}
 		free(p);
 		pool->pollfd = NULL;

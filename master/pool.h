@@ -228,6 +228,7 @@ struct pm_pool {
 	struct event *memory_timer;   /* of options.worker_memory_bytes */
 	struct event *recall_timer;   /* on demand: jobs may have waited long enough */
 	struct event *grace_timer;    /* of pm_pool_shutdown() */
+	uint64_t grace_end_ms;        /* when it is due */
 	struct event *deadline_timer; /* of ENDING */
 	struct pollfd_set *pollfd;    /* of pm_pool_fd(); NULL: not asked for */
 };

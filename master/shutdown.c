@@ -8,8 +8,8 @@
  * memory.  Every open job has got its result before that.
  */
 #include <errno.h>
-#include <sys/time.h>
 
+#include "common/clock.h"
 #include "common/error.h"
 #include "master/pool.h"
 
@@ -194,13 +194,9 @@ static void apply(struct pm_pool *pool, enum pm_shutdown how)
 /* Is the end set for sooner than in `grace_ms`? */
 static bool ends_sooner(const struct pm_pool *pool, int grace_ms)
 {
-	struct timeval at, now, left;
-	if (!pool->grace_timer || !event_pending(pool->grace_timer, EV_TIMEOUT, &at)) {
-		return false;
-	}
-	gettimeofday(&now, NULL); /* what event_pending() counts in */
-	evutil_timersub(&at, &now, &left);
-	return (int64_t)left.tv_sec * 1000 + left.tv_usec / 1000 < grace_ms;
+	return pool->grace_timer &&
+	       event_pending(pool->grace_timer, EV_TIMEOUT, NULL) &&
+	       pool->grace_end_ms < clock_now_ms() + (uint64_t)grace_ms;
 }
 
 static int set_grace(struct pm_pool *pool, int grace_ms)
@@ -213,6 +209,7 @@ static int set_grace(struct pm_pool *pool, int grace_ms)
 		event_free(pool->grace_timer);
 	}
 	pool->grace_timer = timer;
+	pool->grace_end_ms = clock_now_ms() + (uint64_t)grace_ms;
 	return 0;
 }
 
