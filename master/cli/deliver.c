@@ -65,7 +65,8 @@ static int open_output(struct deliver *d, const struct settings *want, struct in
 		code = resume_scan(&d->resume, d->output, in, d->csv, want->unordered);
 	}
 	if (!code) {
-		tally_skip(&d->tally, resume_done_ct(d->resume));
+		tally_skip(&d->tally, resume_done_ct(d->resume),
+			resume_failed_ct(d->resume));
 		code = put_header(d);
 	}
 	return code;
@@ -168,7 +169,7 @@ static void count(struct deliver *d, const struct outcome *outcome, unsigned att
 static int merged(struct deliver *d, int code)
 {
 	uint64_t ct = merge_copied_ct(d->merge);
-	tally_skip(&d->tally, ct - d->copied_ct);
+	tally_skip(&d->tally, ct - d->copied_ct, 0); /* only those that are ok */
 	d->copied_ct = ct;
 	return code == MERGE_MORE ? DELIVER_AGAIN : code;
 }

@@ -26,7 +26,7 @@ static int exit_code(const struct run_end *end)
 	case STOP_TIME:
 		return EXIT_HALTED;
 	default:
-		return tally_failed(end->tally) ? 1 : 0;
+		return tally_all_ok(end->tally) ? 0 : 1;
 	}
 }
 

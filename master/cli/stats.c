@@ -46,10 +46,10 @@ static int put_jobs(struct buf *out, const struct summary_facts *f)
 	const struct tally *t = f->tally;
 	return buf_printf(out,
 		",\"jobs\":{\"done\":%" PRIu64 ",\"ok\":%" PRIu64 ",\"failed\":%" PRIu64
-		",\"skipped\":%" PRIu64 "},\"attempts\":%" PRIu64
-		",\"retries\":%" PRIu64 ",\"bytes\":%" PRIu64,
-		t->done, tally_ok(t), tally_failed(t), t->skipped, t->attempts,
-		tally_retries(t), t->bytes);
+		",\"skipped\":%" PRIu64 ",\"skipped_failed\":%" PRIu64
+		"},\"attempts\":%" PRIu64 ",\"retries\":%" PRIu64 ",\"bytes\":%" PRIu64,
+		t->done, tally_ok(t), tally_failed(t), t->skipped, t->skipped_failed,
+		t->attempts, tally_retries(t), t->bytes);
 }
 
 /* All classes, so that a reader finds its keys. */

@@ -204,6 +204,19 @@ static void note(struct row *row, const char *text)
 	snprintf(row->note, sizeof(row->note), "%s", text);
 }
 
+/* They are why the exit code may be 1 when this run's own jobs are all ok. */
+static void note_skipped(struct row *row, uint64_t failed)
+{
+	char ct[TALLY_COUNT_BYTES];
+	if (!failed) {
+		note(row, "already done by an earlier run");
+		return;
+	}
+	snprintf(row->note, sizeof(row->note),
+		"already done by an earlier run, where %s failed",
+		tally_count_text(ct, failed));
+}
+
 /* A rate of one job would say nothing that its time does not say. */
 static void add_jobs(struct page *p)
 {
@@ -299,7 +312,7 @@ static void add_rows(struct page *p)
 	if (t->skipped) {
 		struct row *row = add_row(p, 0, "skipped", t->skipped);
 		row->gap = !t->done;
-		note(row, "already done by an earlier run");
+		note_skipped(row, t->skipped_failed);
 	}
 	if (t->done) {
 		add_classes(p);

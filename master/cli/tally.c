@@ -23,9 +23,10 @@ void tally_attempts(struct tally *t, unsigned ct)
 	t->attempts += ct ? ct : 1;
 }
 
-void tally_skip(struct tally *t, uint64_t ct)
+void tally_skip(struct tally *t, uint64_t ct, uint64_t failed)
 {
 	t->skipped += ct;
+	t->skipped_failed += failed;
 }
 
 const char *tally_count_text(char room[TALLY_COUNT_BYTES], uint64_t ct)

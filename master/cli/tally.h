@@ -9,6 +9,7 @@
 #ifndef MASTER_CLI_TALLY_H
 #define MASTER_CLI_TALLY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/cli/outcome.h"
@@ -17,10 +18,11 @@
 enum { TALLY_STATUS_CT = 1000 };
 
 struct tally {
-	uint64_t done;                       /* results of this run */
-	uint64_t skipped;                    /* had a result before it (--resume) */
-	uint64_t bytes;                      /* of bodies */
-	uint64_t attempts;                   /* at the jobs that are done */
+	uint64_t done;           /* results of this run */
+	uint64_t skipped;        /* had a result before it (--resume) */
+	uint64_t skipped_failed; /* of those, that are known to have failed */
+	uint64_t bytes;          /* of bodies */
+	uint64_t attempts;       /* at the jobs that are done */
 	uint64_t by_class[OUTCOME_CLASS_CT]; /* add up to `done` */
 	uint64_t by_status[TALLY_STATUS_CT]; /* likewise; [0]: no response */
 	struct histogram latency;            /* of the jobs that were sent */
@@ -33,8 +35,9 @@ void tally_add(struct tally *t, const struct outcome *outcome);
 /* So many attempts were made at a job that is done: 1 and up. */
 void tally_attempts(struct tally *t, unsigned ct);
 
-/* Count jobs that are not run because they have a result already. */
-void tally_skip(struct tally *t, uint64_t ct);
+/* Count jobs that are not run because they have a result already; `failed` of them
+ * are not ok. */
+void tally_skip(struct tally *t, uint64_t ct, uint64_t failed);
 
 static inline uint64_t tally_ok(const struct tally *t)
 {
@@ -44,6 +47,12 @@ static inline uint64_t tally_ok(const struct tally *t)
 static inline uint64_t tally_failed(const struct tally *t)
 {
 	return t->done - t->by_class[OUTCOME_OK];
+}
+
+/* Has every job of the output that we know of succeeded, those of earlier runs, too? */
+static inline bool tally_all_ok(const struct tally *t)
+{
+	return tally_failed(t) == 0 && t->skipped_failed == 0;
 }
 
 /* Attempts behind the first ones. */

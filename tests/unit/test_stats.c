@@ -76,7 +76,7 @@ Test(stats, has_the_counts_of_the_run, .timeout = 60)
 		tally_add(&tally, &o);
 		tally_attempts(&tally, i % 10 ? 1 : 3);
 	}
-	tally_skip(&tally, 5);
+	tally_skip(&tally, 5, 0);
 	struct summary_facts facts = {.tally = &tally,
 		.elapsed_us = 2500000,
 		.output = "out",

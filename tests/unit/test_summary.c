@@ -167,7 +167,7 @@ Test(summary, of_a_run_that_was_interrupted, .timeout = 10, .init = begin)
 {
 	add(4100, OUTCOME_OK, 200, 87000, 0);
 	add(110, OUTCOME_CONNECT, 0, 900, 0);
-	tally_skip(&t, 1200);
+	tally_skip(&t, 1200, 0);
 	facts.end = SUMMARY_DRAINED;
 	facts.signal = SIGINT;
 	facts.again = AGAIN;
@@ -216,9 +216,13 @@ Test(summary, of_a_run_that_was_stopped_and_cannot_go_on, .timeout = 10, .init =
 
 Test(summary, begins_with_the_answer, .timeout = 10, .init = begin)
 {
-	tally_skip(&t, 9);
+	tally_skip(&t, 9, 0);
 	assert_says("Done: nothing was left to do, every job has its result.\n");
 	assert_says("\n  skipped    9  already done by an earlier run\n");
+	t.skipped_failed = 3;
+	assert_says(
+		"\n  skipped    9  already done by an earlier run, where 3 failed\n");
+	t.skipped_failed = 0;
 	assert_does_not_say("A job is a line");
 	add(1, OUTCOME_OK, 200, 1, 1);
 	assert_says("Done: the one job of this run is ok.\n");
@@ -415,7 +419,7 @@ Test(summary, stays_within_80_columns, .timeout = 10, .init = begin)
 	}
 	t.done = COUNT_MAX;
 	t.by_status[200] = COUNT_MAX - 100;
-	tally_skip(&t, COUNT_MAX);
+	tally_skip(&t, COUNT_MAX, 0);
 	facts.elapsed_us = UINT64_C(86399) * 1000000;
 	facts.signal = SIGTERM;
 	facts.workers = PM_WORKERS_MAX;

@@ -77,11 +77,20 @@ Test(tally, counts_a_status_that_is_none_as_no_response, .timeout = 10)
 
 Test(tally, keeps_skipped_jobs_apart, .timeout = 10)
 {
-	tally_skip(&t, 40);
-	tally_skip(&t, 2);
+	tally_skip(&t, 40, 0);
+	tally_skip(&t, 2, 0);
 	add(OUTCOME_OK, 200, 1, 0);
+	cr_assert(tally_all_ok(&t));
 	cr_assert_eq(t.skipped, 42);
 	cr_assert_eq(t.done, 1);
+}
+
+Test(tally, knows_of_failures_of_earlier_runs, .timeout = 10)
+{
+	tally_skip(&t, 40, 1);
+	add(OUTCOME_OK, 200, 1, 0);
+	cr_assert_eq(tally_failed(&t), 0);
+	cr_assert_not(tally_all_ok(&t));
 }
 
 Test(tally, writes_counts_with_commas, .timeout = 10)
