@@ -229,6 +229,13 @@ static void give_usual_mode(int fd)
 	(void)!fchmod(fd, 0666 & ~mask);
 }
 
+/* The bytes are there before the name is.  Some file systems know no fsync. */
+static int sync_bytes(int fd)
+{
+	bool failed = fsync(fd) && errno != EINVAL && errno != ENOTSUP;
+	return failed ? errno : 0;
+}
+
 /* Returns an errno. */
 static int replace(const char *path, const struct buf *bytes)
 {
@@ -241,6 +248,7 @@ static int replace(const char *path, const struct buf *bytes)
 	int error = fd < 0 ? errno : write_all(fd, bytes);
 	if (fd >= 0) {
 		give_usual_mode(fd);
+		error = error ? error : sync_bytes(fd);
 		error = close(fd) && !error ? errno : error;
 		error = !error && rename(name.data, path) ? errno : error;
 	}
