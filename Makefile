@@ -124,6 +124,11 @@ check-integration: $(INTEGRATION) $(PROGRAMS)
 check-fault: $(FAULT) $(PROGRAMS)
 	@tests/run.sh $(B) fault
 
+# The long versions of what stands in tests/fault, each with its figures on a line.
+fault: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) $(PROGRAMS)
+	@for script in tests/fault/long/*.sh; do $$script $(B) || exit 1; done
+
 test: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) tests-built
 	@$(MAKE) --no-print-directory check
@@ -243,6 +248,7 @@ help:
 	@echo 'make demo        install what is missing, build, fetch 2,000 URLs from a local server'
 	@echo 'make test        install what is missing, build, run every test'
 	@echo 'make check       run every test; check-unit, check-integration, check-fault: some'
+	@echo 'make fault       chaos for many minutes: everything is killed, stopped or full'
 	@echo 'make asan        every test under AddressSanitizer and UBSan'
 	@echo 'make tsan        hosts with threads, and the command, under ThreadSanitizer'
 	@echo 'make valgrind    the tests under valgrind'
@@ -256,6 +262,6 @@ help:
 
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
 -include $(patsubst %.c,$(B)/%.d,$(wildcard tests/*/*.c))
-.PHONY: all tests-built check check-unit check-integration check-fault test asan tsan \
+.PHONY: all tests-built check check-unit check-integration check-fault fault test asan tsan \
 	valgrind fuzz fuzz-built model deps demo bench bench-pool bench-built install uninstall format format-check clean help
 .SECONDARY:

@@ -2,13 +2,20 @@
  *
  * prog_chaos - a host whose workers are killed, crash and are stopped all the time.
  *
- *   prog_chaos kills CT EVERY_MS TIMES_MAX   a random worker gets SIGKILL every so
- * often, until all jobs have their results; slower than TIMES_MAX times the same jobs
- * in peace is a failure, 0: is not prog_chaos crashes CT BAD                BAD of the
- * jobs touch what they may not prog_chaos stops STOPS                   workers are
- * stopped one after the other; some go on before they are found, some after it
- *   prog_chaos frozen SECONDS                print the pid, run so long, and fail when
- * a worker was lost: for what stops all of it
+ *   prog_chaos kills CT EVERY_MS TIMES_MAX
+ *       A random worker gets SIGKILL every so often, until all jobs have their results.
+ *       To be slower than TIMES_MAX times the same jobs in peace is a failure; 0: not.
+ *
+ *   prog_chaos crashes CT BAD
+ *       BAD of the jobs touch what they may not.
+ *
+ *   prog_chaos stops STOPS LATE_MS
+ *       Workers are stopped one after the other; some go on before they are found, some
+ *       after it.  To be found so late is a failure; 0: not.
+ *
+ *   prog_chaos frozen SECONDS
+ *       Print the pid, run so long, and fail when a worker was lost: for those who stop
+ *       all of it.
  *
  * Runs by itself; started by tests and by tests/fault/long.  Prints its figures on one
  * line, and exits with 0 when nothing was lost, doubled or out of order.  What is
@@ -30,10 +37,10 @@
 enum {
 	WORKERS = 2,
 	CONCURRENCY = 64,
-	ROUNDS = 2000,      /* of a job's work: some 10 us */
-	SLEEPS_EVERY = 64,  /* jobs, of which one waits */
-	HANG_MS = 1000,     /* a silent worker is killed */
-	HANG_LATE_MS = 1500 /* at most so much later: three heartbeats */
+	ROUNDS = 2000,     /* of a job's work: some 10 us */
+	SLEEPS_EVERY = 64, /* jobs, of which one waits */
+	HANG_MS = 1000,    /* a silent worker is killed */
+	LATE_MS = 1500     /* within so much more: three heartbeats */
 };
 
 static struct event_base *base;
@@ -330,7 +337,7 @@ static void stop_one(struct stops *s)
 	}
 	s->at = now_s();
 	s->went_on = false;
-	s->go_on_at = ++s->begun % 2 ? 0 : s->at + dice(HANG_MS + HANG_LATE_MS) / 1e3;
+	s->go_on_at = ++s->begun % 2 ? 0 : s->at + dice(HANG_MS + LATE_MS) / 1e3;
 }
 
 static void end_stop(struct stops *s)
@@ -388,7 +395,7 @@ static void stops_cb(evutil_socket_t fd, short what, void *ctx)
 	}
 }
 
-static int stops(unsigned wanted)
+static int stops(unsigned wanted, unsigned late_ms)
 {
 	struct stops s = {.wanted = wanted, .pidfd = -1, .batch.endless = true};
 	open_pool();
@@ -404,7 +411,7 @@ static int stops(unsigned wanted)
 		s.begun, s.killed, s.longest, HANG_MS / 1e3, s.survived,
 		s.batch.delivered, took, seed);
 	return stats.workers_lost != s.killed || s.killed < wanted / 2 ||
-	       s.longest * 1e3 > HANG_MS + HANG_LATE_MS;
+	       (late_ms && s.longest * 1e3 > HANG_MS + late_ms);
 }
 
 /* ------------------------------------------------------------------- frozen */
@@ -458,7 +465,7 @@ int main(int argc, char **argv)
 		return crashes(first, second);
 	}
 	if (strcmp(mode, "stops") == 0) {
-		return stops((unsigned)first);
+		return stops((unsigned)first, (unsigned)second);
 	}
 	if (strcmp(mode, "frozen") == 0) {
 		return frozen((unsigned)first);
