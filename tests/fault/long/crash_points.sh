@@ -89,6 +89,25 @@ sweep_kills() {
 	done
 }
 
+# Every worker, when it gives its k-th body a name: the run goes on with others.  Not at
+# the first ones, where no worker gets further than the one before: the job that
+# each dies of is poison then.
+worker_killed_at() {
+	[ "$1" -ge 8 ] || return 0
+	run "strace -f -qq -o $dir/trace -e trace=$call -e inject=$call:signal=KILL:when=$1"
+	[ "$code" -eq 1 ] || die "$form, workers killed: exit code $code: $(cat "$dir/said")"
+	! grep -q 'killed by SIGKILL' "$dir/trace" || workers=$((workers + 1))
+	resume_and_check "workers killed at $call $1"
+}
+
+sweep_worker_kills() {
+	workers=0
+	for call in linkat renameat; do
+		sweep 30 worker_killed_at
+	done
+	[ "$step" -gt 1 ] || [ "$workers" -gt 0 ] || die "$form: no worker was killed"
+}
+
 ends_whole() {
 	case $out in
 	*.gz) [ ! -s "$place/$out" ] || gzip -t "$place/$out" ;;
@@ -160,6 +179,7 @@ for form in $forms; do
 	rm -rf "$dir/peace"
 	mv "$place" "$dir/peace"
 	sweep_kills
+	[ "$form" != dir ] || sweep_worker_kills
 	sweep_errors
 	[ "$failures" -gt 0 ] || die "$form: no failure was seen"
 	sweep_cuts

@@ -11,4 +11,4 @@ build=${1:-build/release}
 chaos=$build/tests/fault/prog_chaos
 "$chaos" kills 1000000 50 2
 "$chaos" crashes 100000 100
-"$chaos" stops 20 1500
+"$chaos" stops 20 2500
