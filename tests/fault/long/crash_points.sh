@@ -18,6 +18,8 @@ forms=${*:-jsonl csv gz dir}
 # There are many thousand fsyncs, and what they do is not for us to test.
 if [ -z "${TMPDIR:-}" ] && [ -w /dev/shm ]; then TMPDIR=/dev/shm; fi
 . "$(dirname "$0")/../../support/chaos_rig.sh"
+# LeakSanitizer does not work under strace.
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
 
 start_origin
 mixed_jobs "$jobs_ct" >"$dir/jobs"
