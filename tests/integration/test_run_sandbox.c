@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The command and its sandbox: it is on unless it is switched off, and says what it
+ * lacks.  What it denies is in test_sandbox_worker.c; that look-ups, TLS and bodies in
+ * files work in it, in the tests of these.
+ */
+#include "tests/support/run_rig.h"
+
+#include "common/cli/kernel.h"
+
+/* The worker of a run that waits for the origin. */
+static pid_t worker_of(pid_t run)
+{
+	pid_t forkserver = 0, worker = 0;
+	cr_assert_eq(process_children(run, &forkserver, 1), 1);
+	cr_assert_eq(process_children(forkserver, &worker, 1), 1);
+	return worker;
+}
+
+/* A number in /proc/PID/status. */
+static unsigned long status_of(pid_t pid, const char *name, int base)
+{
+	char *text = read_file(keep_printf("/proc/%d/status", (int)pid), NULL);
+	const char *line = strstr(text, name);
+	cr_assert(line, "no %s in the status of %d", name, (int)pid);
+	unsigned long value = strtoul(line + strlen(name), NULL, base);
+	free(text);
+	return value;
+}
+
+static bool is_held(void *origin)
+{
+	return origin_count(origin, "requests") > 0;
+}
+
+/* What /proc says of a worker that is at work. */
+struct confined {
+	unsigned long no_new_privs, seccomp, capabilities;
+};
+
+static struct confined look(const char *flag)
+{
+	struct child c;
+	struct origin *o = origin_start();
+	child_start(&c, RUN("-q", "-w1", "-o", "/dev/null", flag), 0);
+	const char *job = keep_printf("%s\n", origin_url(o, "/hold/it"));
+	cr_assert(child_write(&c, job, strlen(job)));
+	child_close(&c, 0);
+	cr_assert(wait_for(is_held, o, HARNESS_DEADLINE_MS));
+	pid_t pid = worker_of(c.pid);
+	struct confined seen = {status_of(pid, "NoNewPrivs:", 10),
+		status_of(pid, "Seccomp:", 10), status_of(pid, "CapEff:", 16)};
+	free(origin_get(o, "/release/it"));
+	cr_assert_eq(child_wait(&c, HARNESS_DEADLINE_MS), 0);
+	child_fini(&c);
+	origin_stop(o);
+	return seen;
+}
+
+static void need_sandbox(void)
+{
+	if (kernel_is_watched() || !kernel_landlock_abi() || !kernel_has_seccomp()) {
+		cr_skip_test("no sandbox in this build, or this kernel");
+	}
+}
+
+Test(run_sandbox, is_on_by_default, .timeout = 120)
+{
+	need_sandbox();
+	struct confined seen = look("--no-follow");
+	cr_assert_eq(seen.no_new_privs, 1);
+	cr_assert_eq(seen.seccomp, 2);
+	cr_assert_eq(seen.capabilities & ~0xful, 0, "%lx", seen.capabilities);
+}
+
+Test(run_sandbox, can_be_switched_off, .timeout = 120)
+{
+	need_sandbox();
+	struct confined seen = look("--no-sandbox");
+	cr_assert_eq(seen.no_new_privs, status_of(getpid(), "NoNewPrivs:", 10));
+	cr_assert_eq(seen.seccomp, status_of(getpid(), "Seccomp:", 10));
+	cr_assert_eq(seen.capabilities, status_of(getpid(), "CapEff:", 16));
+}
+
+/* A run on a kernel that answers a system call with an error. */
+static struct ran run_on_kernel(
+	const char *call, const char *error, const char *flag, const struct origin *o)
+{
+	const char *jobs = keep_printf(
+		"%s\n%s\n", origin_url(o, "/size/1"), origin_url(o, "/size/2"));
+	return run_to_end(jobs,
+		(const char *const[]){"strace", "-f", "-qq", "-o", "/dev/null", "-e",
+			keep_printf("trace=%s", call), "-e",
+			keep_printf("inject=%s:error=%s", call, error),
+			program("poolmap"), "run", "--no-config", "-w2", flag, NULL});
+}
+
+static size_t times(const char *text, const char *words)
+{
+	size_t ct = 0;
+	while ((text = strstr(text, words))) {
+		ct++;
+		text += strlen(words);
+	}
+	return ct;
+}
+
+Test(run_sandbox, says_once_what_the_kernel_lacks_and_goes_on, .timeout = 120)
+{
+	static const char *const calls[][3] = {
+		{"landlock_create_ruleset", "EOPNOTSUPP", "no Landlock"},
+		{"seccomp", "ENOSYS", "no filters of system calls"},
+	};
+	need_sandbox();
+	struct origin *o = origin_start();
+	for (size_t i = 0; i < 2; i++) {
+		struct ran r =
+			run_on_kernel(calls[i][0], calls[i][1], "--no-follow", o);
+		check_status(&r, 0);
+		cr_assert_eq(r.ct, 2);
+		check_says(r.io.err, calls[i][2]);
+		cr_assert_eq(times(r.io.err, "poolmap: sandbox: "), 1, "%s", r.io.err);
+		ran_fini(&r);
+		r = run_on_kernel(calls[i][0], calls[i][1], "--no-sandbox", o);
+		check_status(&r, 0);
+		cr_assert_eq(times(r.io.err, "sandbox"), 0, "%s", r.io.err);
+		ran_fini(&r);
+	}
+	origin_stop(o);
+}
+
+/* What is there and fails is no reason to go without. */
+Test(run_sandbox, is_not_left_out_when_it_fails, .timeout = 120)
+{
+	need_sandbox();
+	struct origin *o = origin_start();
+	struct ran r = run_on_kernel("landlock_restrict_self", "E2BIG", "-q", o);
+	check_status(&r, 5);
+	check_says(r.io.err,
+		"the sandbox cannot be entered: Landlock: Argument list too long; "
+		"--no-sandbox goes without");
+	cr_assert_eq(r.ct, 0);
+	ran_fini(&r);
+	r = run_on_kernel("landlock_restrict_self", "E2BIG", "--no-sandbox", o);
+	check_status(&r, 0);
+	cr_assert_eq(r.ct, 2);
+	ran_fini(&r);
+	origin_stop(o);
+}
+
+/* ------------------------------------------------------------------------ memory */
+
+Test(run_sandbox, a_limit_of_memory_that_is_kept_changes_nothing, .timeout = 120)
+{
+	if (RIG_SANITIZED) {
+		cr_skip_test("sanitizers take memory of their own");
+	}
+	struct bytes jobs = {0};
+	struct origin *o = origin_start();
+	jobs_add_urls(&jobs, o, "/size/", 2000);
+	struct ran r = run_to_end(
+		NULL, RUN("-q", "-w2", "--worker-memory", "64M", jobs_file(&jobs)));
+	check_status(&r, 0);
+	cr_assert_eq(r.ct, 2000);
+	ran_fini(&r);
+	origin_stop(o);
+}
+
+Test(run_sandbox, a_limit_of_memory_below_any_use_is_refused, .timeout = 120)
+{
+	struct ran r = run_to_end("", RUN("--worker-memory", "31M"));
+	check_status(&r, 2);
+	check_says(r.io.err, "--worker-memory: needs at least 32M");
+	ran_fini(&r);
+}
