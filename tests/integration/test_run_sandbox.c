@@ -148,6 +148,21 @@ Test(run_sandbox, is_not_left_out_when_it_fails, .timeout = 120)
 	origin_stop(o);
 }
 
+/* A job may ask for more than the option allows the others. */
+Test(run_sandbox, does_not_cut_a_body_that_its_job_allows, .timeout = 120)
+{
+	struct origin *o = origin_start();
+	const char *jobs = keep_printf("{\"url\":\"%s\",\"max_body\":3000000}\n",
+		origin_url(o, "/bytes/2500000"));
+	const char *dir = new_path("bodies");
+	struct ran r = run_to_end(jobs, RUN("-q", "-w1", "--max-body", "1K", "--body",
+						keep_printf("dir:%s", dir)));
+	check_status(&r, 0);
+	cr_assert_eq(r.ct, 1);
+	ran_fini(&r);
+	origin_stop(o);
+}
+
 /* ------------------------------------------------------------------------ memory */
 
 Test(run_sandbox, a_limit_of_memory_that_is_kept_changes_nothing, .timeout = 120)

@@ -149,6 +149,9 @@ static void do_work(void)
 		pthread_join(thread, NULL);
 	}
 	told->others[1] = getaddrinfo("localhost", NULL, NULL, &found);
+	if (!told->others[1]) {
+		freeaddrinfo(found);
+	}
 	told->others[2] = can_read("/etc/hosts");
 	told->others[3] = can_read("/etc/resolv.conf") == EACCES ? EACCES : 0;
 	told->others[4] = can_read("/etc/ssl/certs/ca-certificates.crt");

@@ -9,12 +9,14 @@
 #include <string.h>
 
 #include "common/cli/fetch_task.h"
+#include "common/cli/job.h"
 #include "common/cli/settings.h"
 #include "worker/cli/body_dir.h"
 #include "worker/cli/sandbox.h"
 #include "worker/cli/warc_file.h"
 
-/* A WARC file grows to 1 GiB, and then by one record. */
+/* A job may say more than --max-body.  A WARC file grows to 1 GiB, and then by one
+ * record. */
 #define WARC_BYTES (UINT64_C(2) << 30)
 enum { SLACK_BYTES = 1 << 20 };
 
@@ -46,9 +48,9 @@ static uint64_t file_bytes(void)
 {
 	switch (settings.body) {
 	case BODY_DIR:
-		return settings.max_body + SLACK_BYTES;
+		return JOB_BODY_MAX + SLACK_BYTES;
 	case BODY_WARC:
-		return settings.max_body * 2 + WARC_BYTES;
+		return WARC_BYTES;
 	default:
 		return 0;
 	}
