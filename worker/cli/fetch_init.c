@@ -17,7 +17,7 @@
 
 /* A job may say more than --max-body.  A WARC file grows to 1 GiB, and then by one
  * record. */
-#define WARC_BYTES (UINT64_C(2) << 30)
+#define WARC_BYTES (UINT64_C(3) << 30)
 enum { SLACK_BYTES = 1 << 20 };
 
 static int use_dns_servers(void)
