@@ -52,7 +52,8 @@ static bool is_tls(int code)
  * does not begin like HTTP/1. */
 static int class_of_protocol(const char *message)
 {
-	return says(message, "HTTP/0.9") || says(message, "HTTP version")
+	return says(message, "HTTP/0.9") || says(message, "HTTP version") ||
+			       says(message, "in HTTP response")
 		       ? PM_EBADRESPONSE
 		       : PM_ESCHEME;
 }
@@ -133,6 +134,10 @@ static int class_of(const struct engine_evidence *e)
 		return PM_ERESET;
 	case CURLE_RECV_ERROR:
 		return class_of_receive(e->message);
+	case CURLE_BAD_FUNCTION_ARGUMENT:
+		/* A trailer that is none, of all things. */
+		return says(e->message, "chunked-encoded") ? PM_EBADRESPONSE
+							   : PM_EINTERNAL;
 	default:
 		return PM_EINTERNAL;
 	}
@@ -144,6 +149,8 @@ static const char *stop_text(int error)
 	switch (error) {
 	case PM_EBODYSIZE:
 		return "the body is larger than max_body";
+	case PM_EHEADERSIZE:
+		return "the trailers of the response are too large";
 	case PM_ENOMEM:
 		return "no memory for the response";
 	case PM_ERESET:

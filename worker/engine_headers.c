@@ -12,6 +12,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* libcurl stops a head at 300 KiB, but trailers at nothing. */
+enum { HEAD_BYTES_MAX = 320 * 1024 };
+
 struct line {
 	const char *at;
 	size_t len;
@@ -124,6 +127,7 @@ static void begin_response(struct transfer *t)
 	t->head_state = HEAD_IN_FIELDS;
 	t->head_open = false;
 	t->head_ct = 0;
+	t->head_bytes = 0;
 	t->framing = (struct framing){0};
 	buf_clear(&t->head);
 }
@@ -146,7 +150,8 @@ static int end_head(struct transfer *t)
 }
 
 /* Another response follows a redirect or a 1xx.  What else comes after a head are
- * trailers: not headers. */
+ * trailers: not headers.  One that looks like a status line only makes the response
+ * a broken one, which it is: its head has no end then. */
 static bool is_status_line(const char *bytes, size_t len)
 {
 	return len >= 5 && memcmp(bytes, "HTTP/", 5) == 0;
@@ -154,6 +159,10 @@ static bool is_status_line(const char *bytes, size_t len)
 
 static int put_line(struct transfer *t, const char *bytes, size_t len)
 {
+	t->head_bytes += len;
+	if (t->head_bytes > HEAD_BYTES_MAX) {
+		return PM_EHEADERSIZE;
+	}
 	if (t->head_state == HEAD_DONE && !is_status_line(bytes, len)) {
 		return 0;
 	}
@@ -168,7 +177,12 @@ static int put_line(struct transfer *t, const char *bytes, size_t len)
 	return put_header(t, bytes, len);
 }
 
-/* One line of a head.  libcurl stops at 300 KiB of them. */
+bool transfer_head_is_cut(const struct transfer *t)
+{
+	return t->head_state == HEAD_IN_FIELDS;
+}
+
+/* One line of a head, or a trailer. */
 size_t transfer_on_header(char *bytes, size_t size, size_t ct, void *ctx)
 {
 	struct transfer *t = ctx;

@@ -141,6 +141,7 @@ struct transfer {
 	struct buf head; /* name NUL value NUL ... of the last response */
 	size_t head_ct;
 	enum head_state head_state;
+	size_t head_bytes;       /* since its status line, trailers too */
 	bool head_open;          /* the last header may go on in the next line */
 	struct framing framing;  /* of the last response */
 	int stopped;             /* pm_error for which a callback stopped it */
@@ -182,6 +183,8 @@ void jar_detach(CURL *easy, CURLSH *share);
 /* engine_headers.c: libcurl's callback for heads; forget what came before. */
 size_t transfer_on_header(char *bytes, size_t size, size_t ct, void *ctx);
 void transfer_begin_head(struct transfer *t);
+/* Has a head begun, and not ended? */
+bool transfer_head_is_cut(const struct transfer *t);
 
 /* engine_receive.c: libcurl's callback for bodies, and the response from what came.
  * transfer_stop() is what a callback returns to end the transfer; `why` is static or

@@ -233,12 +233,25 @@ static struct response *build_response(struct transfer *t, bool with_body)
 	return r;
 }
 
+/* libcurl takes a connection that ends within the head for the end of a response
+ * without a body. */
+static CURLcode doubt_success(struct transfer *t, CURLcode code)
+{
+	static const char why[] = "the response ends within its head";
+	if (code || !transfer_head_is_cut(t)) {
+		return code;
+	}
+	memcpy(t->error_text, why, sizeof(why));
+	return CURLE_PARTIAL_FILE;
+}
+
 void transfer_build_result(
 	struct transfer *t, CURLcode code, struct engine_result *result)
 {
 	/* Not all of it: a message of 256 bytes is not worth clearing. */
 	result->failure.error = result->failure.domain = result->failure.code = 0;
 	result->failure.message[0] = '\0';
+	code = doubt_success(t, code);
 	if (code) {
 		engine_classify(
 			&(struct engine_evidence){

@@ -151,6 +151,22 @@ static const struct route routes[] = {
 		.reply = "HTTP/1.1 302 F\r\nLocation: "
 			 "ftp://127.0.0.1/\r\nContent-Length: 0\r\n\r\n"},
 
+	{.path = "/half-head", .reply = OK_HEAD "X: y\r\n", .after = CLOSE},
+	{.path = "/half-line", .reply = OK_HEAD "X: y", .after = CLOSE},
+	{.path = "/code", .reply = "HTTP/1.1 1000 OK\r\n\r\n", .after = CLOSE},
+	{.path = "/trailer-as-head",
+		.reply = OK_HEAD "Transfer-Encoding: chunked\r\n\r\n"
+				 "1\r\nx\r\n0\r\nHTTP/x: y\r\n\r\n"},
+	{.path = "/bad-trailer",
+		.reply = OK_HEAD "Transfer-Encoding: chunked\r\n\r\n"
+				 "1\r\nx\r\n0\r\nHTTP/1.1 200 OK\r\n\r\n"},
+	{.path = "/many-trailers",
+		.reply = OK_HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\n",
+		.after = FLOOD},
+	{.path = "/many-trailers-as-head",
+		.reply = OK_HEAD "Transfer-Encoding: chunked\r\n\r\n"
+				 "0\r\nHTTP/x: y\r\n",
+		.after = FLOOD},
 	{.path = "/nothing", .reply = "", .after = CLOSE},
 	{.path = "/garbage", .reply = "SSH-2.0-OpenSSH_9.2\r\n", .after = CLOSE},
 	{.path = "/version", .reply = "HTTP/7.0 200 OK\r\n\r\n", .after = CLOSE},
@@ -311,9 +327,9 @@ static inline void on_sent(struct bufferevent *bev, void *ctx)
 		hang_up(bev, r->after == RESET);
 		return;
 	}
-	const char *again = strcmp(r->path, "/many-headers") == 0 ? filler
-			    : strcmp(r->path, "/many-100") == 0
-				    ? r->reply
+	const char *again = strcmp(r->path, "/many-100") == 0 ? r->reply
+			    : strncmp(r->path, "/many-", 6) == 0
+				    ? filler
 				    : "0123456789abcdef0123456789abcdef";
 	for (int i = 0; i < 500; i++) {
 		bufferevent_write(bev, again, strlen(again));

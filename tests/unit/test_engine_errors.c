@@ -78,6 +78,8 @@ Test(engine_errors, words_decide_where_a_code_is_too_coarse, .timeout = 10)
 	static const struct answer answers[] = {
 		{1, "Received HTTP/0.9 when not allowed", PM_EBADRESPONSE},
 		{1, "Unsupported HTTP version in response", PM_EBADRESPONSE},
+		{43, "Failed reading the chunked-encoded stream", PM_EBADRESPONSE},
+		{1, "Unsupported response code in HTTP response", PM_EBADRESPONSE},
 		{28, "Operation timed out after 300 milliseconds", PM_ETIMEDOUT},
 		{28, "Operation too slow. Less than 100 bytes/sec", PM_ESTALLED},
 		{35, "OpenSSL SSL_connect: Connection reset by peer in connection to h",
