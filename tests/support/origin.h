@@ -17,6 +17,7 @@
  *   origin_site.c     the paths that are like a site: pages with links, an API
  *   origin_gzip.c     the paths with compressed bodies
  *   origin_faults.c   the paths that misbehave
+ *   origin_hostile.c  the same by scripts, origin_hostile_scripts.c
  *   origin_tally.c    the paths that remember: counters, holds, releases
  *   origin_limits.c   the paths that ask for care: Retry-After, tokens, robots.txt
  *   origin_log.c      who asked for what, and when
@@ -178,18 +179,21 @@ enum conn_state {
 
 enum conn_end { END_NONE, END_FIN, END_RESET };
 
-enum body_kind { BODY_TEXT, BODY_BYTES };
+enum body_kind { BODY_TEXT, BODY_BYTES, BODY_AGAIN };
 
 /* A body that is computed: bytes `at` to `end` of an endless pattern. */
 struct body {
 	enum body_kind kind;
 	uint64_t at, end;
+	struct slice again; /* BODY_AGAIN: the pattern; it is never chunked */
 	bool chunked;
 	enum conn_end then; /* how the connection ends behind it, or END_NONE */
 };
 
 /* Append the next piece; true when it was the last. */
 bool body_step(struct body *b, struct evbuffer *out);
+
+struct script;
 
 struct conn {
 	struct list_node node; /* in server.conns or server.dead */
@@ -215,6 +219,7 @@ struct conn {
 	struct body body;
 	uint64_t drip_left;
 	unsigned drip_ms;
+	const struct script *script; /* that is played */
 };
 
 struct conn *conn_open(struct server *s, evutil_socket_t fd);
@@ -264,7 +269,7 @@ struct route {
 };
 
 extern const struct route paths_plain[], paths_site[], paths_faults[], paths_tally[],
-	paths_gzip[], paths_limits[], paths_log[];
+	paths_gzip[], paths_limits[], paths_log[], paths_hostile[];
 
 const struct route *path_find(struct slice path, struct slice *rest);
 

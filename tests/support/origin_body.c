@@ -7,11 +7,12 @@
  *
  * Byte i of a text is a LF where i % 64 is 63, and else the letter number
  * (i / 64 + i % 64) % 26.  Byte i of bytes is 255 - (i + i / 256) % 256: all
- * values, and even one byte of it is not UTF-8.
+ * values, and even one byte of it is not UTF-8.  What is repeated has no end.
  */
 #include "tests/support/origin.h"
 
 #define BODY_STEP (64u << 10)
+#define AGAIN_STEP (16u << 10)
 #define CHUNK_STEP 10000u /* no round number, so that edges fall anywhere */
 #define TEXT_PERIOD (64u * 26u)
 #define BYTES_PERIOD 65536u
@@ -42,8 +43,20 @@ static const void *pattern_at(const struct body *b)
 	return &bytes_table[b->at % BYTES_PERIOD];
 }
 
+/* Whole patterns, some 16 KiB of them. */
+static bool again_step(const struct body *b, struct evbuffer *out)
+{
+	for (size_t len = 0; len < AGAIN_STEP; len += b->again.len) {
+		evbuffer_add(out, b->again.at, b->again.len);
+	}
+	return false;
+}
+
 bool body_step(struct body *b, struct evbuffer *out)
 {
+	if (b->kind == BODY_AGAIN) {
+		return again_step(b, out);
+	}
 	uint64_t left = b->end - b->at;
 	size_t most = b->chunked ? CHUNK_STEP : BODY_STEP;
 	size_t len = left < most ? (size_t)left : most;

@@ -10,6 +10,7 @@
  * more is made, and no further pipelined request is taken up.  A connection is
  * never freed inside its own callback; it dies, and the reaper frees it.
  */
+#include "tests/support/origin_hostile.h"
 #include "tests/support/origin_tls.h"
 
 #include <errno.h>
@@ -265,6 +266,20 @@ static void refuse_request(struct conn *c)
 	conn_answer(c, c->req.refusal, "refused\n");
 }
 
+/* A TLS client at the plain port.  False when its greeting is not all here. */
+static bool step_greeting(struct conn *c, struct evbuffer *in)
+{
+	const struct script *script = hello_is_whole(in) ? hello_script(in) : NULL;
+	if (script) {
+		count_request(c);
+		script_play(c, script);
+	} else if (hello_is_whole(in)) {
+		c->req.refusal = 400;
+		refuse_request(c);
+	}
+	return hello_is_whole(in);
+}
+
 /* False when there is no whole request here. */
 static bool step_reading(struct conn *c)
 {
@@ -272,6 +287,9 @@ static bool step_reading(struct conn *c)
 	if (c->h2 != H2_NONE) {
 		h2_read(c);
 		return false;
+	}
+	if (!c->ssl && c->req.phase == REQUEST_HEAD && hello_begins(in)) {
+		return step_greeting(c, in);
 	}
 	switch (request_read(&c->req, in)) {
 	case REQUEST_CONTINUE:

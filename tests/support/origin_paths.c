@@ -313,7 +313,7 @@ static const struct route *route_named(const struct route *r, struct slice name)
 const struct route *path_find(struct slice path, struct slice *rest)
 {
 	const struct route *const tables[] = {paths_plain, paths_site, paths_gzip,
-		paths_tally, paths_faults, paths_limits, paths_log};
+		paths_tally, paths_faults, paths_limits, paths_log, paths_hostile};
 	*rest = path;
 	slice_cut(rest, '/'); /* every target starts with one */
 	struct slice name = slice_cut(rest, '/');
