@@ -48,12 +48,16 @@ static bool is_tls(int code)
 	}
 }
 
-/* 1: a scheme that is not allowed, here or in a redirect; or an answer that
- * does not begin like HTTP/1. */
-static int class_of_protocol(const char *message)
+/* 1: a scheme that is not allowed, which only a redirect brings here, or an answer
+ * that does not begin like HTTP/1. */
+static int class_of_protocol(const struct engine_evidence *e)
 {
-	return says(message, "HTTP/0.9") || says(message, "HTTP version") ||
-			       says(message, "in HTTP response")
+	if (!*e->message) {
+		bool redirect = e->status >= 300 && e->status < 400;
+		return redirect ? PM_ESCHEME : PM_EBADRESPONSE;
+	}
+	return says(e->message, "HTTP/0.9") || says(e->message, "HTTP version") ||
+			       says(e->message, "in HTTP response")
 		       ? PM_EBADRESPONSE
 		       : PM_ESCHEME;
 }
@@ -99,7 +103,7 @@ static int class_of(const struct engine_evidence *e)
 	}
 	switch (e->code) {
 	case CURLE_UNSUPPORTED_PROTOCOL:
-		return class_of_protocol(e->message);
+		return class_of_protocol(e);
 	case CURLE_URL_MALFORMAT:
 		return PM_EBADURL;
 	case CURLE_COULDNT_RESOLVE_PROXY:
@@ -161,6 +165,28 @@ static const char *stop_text(int error)
 	}
 }
 
+/* libcurl keeps the first words of a transfer, also when it has gone on with another
+ * connection since: then they tell nothing. */
+static bool are_stale(const struct engine_evidence *e)
+{
+	bool broken =
+		says(e->message, "Send failure") || says(e->message, "Recv failure");
+	return broken && e->code != CURLE_SEND_ERROR && e->code != CURLE_RECV_ERROR &&
+	       !is_tls(e->code);
+}
+
+static void classify_code(const struct engine_evidence *e, struct pm_failure *failure)
+{
+	int error = class_of(e);
+	const char *text = e->message;
+	if (!*text && error == PM_EHEADERSIZE) {
+		text = "a response header is too large";
+	} else if (!*text) {
+		text = curl_easy_strerror((CURLcode)e->code);
+	}
+	engine_failure(failure, error, PM_DOMAIN_CURL, e->code, "%s", text);
+}
+
 void engine_classify(const struct engine_evidence *e, struct pm_failure *failure)
 {
 	if (e->stopped_by_reader) {
@@ -183,14 +209,9 @@ void engine_classify(const struct engine_evidence *e, struct pm_failure *failure
 			"cannot make a socket: %s", strerror(e->socket_errno));
 		return;
 	}
-	int error = class_of(e);
-	const char *text = e->message;
-	if (!*text && error == PM_EHEADERSIZE) {
-		text = "a response header is too large";
-	} else if (!*text) {
-		text = curl_easy_strerror((CURLcode)e->code);
-	}
-	engine_failure(failure, error, PM_DOMAIN_CURL, e->code, "%s", text);
+	struct engine_evidence fresh = *e;
+	fresh.message = are_stale(e) ? "" : e->message;
+	classify_code(&fresh, failure);
 }
 
 int engine_failure(struct pm_failure *failure, int error, int domain, int code,

@@ -18,6 +18,7 @@ struct engine_evidence {
 	const char *stop_reason; /* and why, or NULL; what is wrong with the response */
 	bool stopped_by_reader;  /* that callback was the request's on_body */
 	int socket_errno;        /* why no socket could be made, or 0 */
+	int status;              /* of the last response, or 0 */
 	bool answered;           /* at least one byte of an answer came */
 };
 

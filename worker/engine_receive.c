@@ -261,6 +261,7 @@ void transfer_build_result(
 				.stop_reason = t->stop_reason,
 				.stopped_by_reader = t->stopped_by_reader,
 				.socket_errno = t->socket_errno,
+				.status = (int)info_long(t, CURLINFO_RESPONSE_CODE),
 				.answered = info_count(t,
 						    CURLINFO_STARTTRANSFER_TIME_T) > 0,
 			},

@@ -6,7 +6,7 @@
  * honest jobs come to no harm, nor does a worker.
  *
  * POOLMAP_TEST_SEED sets the order, POOLMAP_TEST_EACH how many jobs there are of each
- * behaviour; tests/fault/long/hostile.sh asks for a thousand.
+ * behaviour; tests/fault/long/hostile.sh asks for many.
  */
 #include "tests/support/run_rig.h"
 

@@ -113,6 +113,26 @@ Test(engine_errors, words_decide_where_a_code_is_too_coarse, .timeout = 10)
 	}
 }
 
+Test(engine_errors, words_of_a_connection_before_tell_nothing, .timeout = 10)
+{
+	struct engine_evidence e = {
+		.code = 1, .message = "Send failure: Broken pipe", .status = 0};
+	struct pm_failure f;
+	engine_classify(&e, &f);
+	cr_assert_eq(f.error, PM_EBADRESPONSE);
+	cr_assert_null(strstr(f.message, "Broken pipe"));
+	e.status = 302;
+	engine_classify(&e, &f);
+	cr_assert_eq(f.error, PM_ESCHEME);
+	e = (struct engine_evidence){
+		.code = 27, .message = "Recv failure: x", .answered = true};
+	engine_classify(&e, &f);
+	cr_assert_str_eq(f.message, "a response header is too large");
+	e.code = 56;
+	engine_classify(&e, &f);
+	cr_assert_eq(f.error, PM_ERESET);
+}
+
 Test(engine_errors, no_memory_is_a_large_header_once_an_answer_came, .timeout = 10)
 {
 	struct engine_evidence e = {.code = 27, .message = ""};
