@@ -182,6 +182,32 @@ Test(run_retries, unless_it_is_told_to, .timeout = 60)
 	bytes_fini(&jobs);
 }
 
+/* Not even by libcurl, which sends a request again when a kept connection breaks. */
+static void check_sent(const char *method, size_t times)
+{
+	struct bytes jobs = {0};
+	const char *path = keep_printf("/reset-first/kept-%s/1", method);
+	jobs_add(&jobs, "%s\n{\"url\":\"%s\",\"method\":\"%s\"}\n", origin_url(o, "/"),
+		origin_url(o, "%s", path), method);
+	struct ran r =
+		run_to_end(jobs.data, RUN("-w", "1", "-c", "1", "--retries", "0"));
+	check_class(&r, 0, "ok");
+	check_class(&r, 1, times > 1 ? "ok" : "reset");
+	struct visits v = visits_to(o, path);
+	cr_assert_eq(v.ct, times, "%s: sent %zu times", method, v.ct);
+	visits_fini(&v);
+	ran_fini(&r);
+	bytes_fini(&jobs);
+}
+
+Test(run_retries, what_may_do_something_twice_is_sent_once, .timeout = 60)
+{
+	check_sent("POST", 1);
+	check_sent("PATCH", 1);
+	check_sent("GET", 2);
+	check_sent("PUT", 2);
+}
+
 /* --------------------------------------------------------------- how many */
 
 Test(run_retries, a_job_may_have_its_own_number, .timeout = 60)
