@@ -120,24 +120,26 @@ Test(run_polite, another_name_of_a_server_is_another_host, .timeout = 90)
 
 /* ------------------------------------------------------------------ rates */
 
-/* Is the rate within 5 %?  Too fast is an error at once; too slow can also be the
- * machine. */
+/* How much later than another one a request may arrive that began in time: that is the
+ * machine's, when much else runs. */
+#define LATE_S (RIG_SANITIZED ? 0.8 : 0.3)
+
+/* Is the rate within 5 %?  One that cannot be late arrivals is an error at once. */
 static bool rate_is_kept(const char *host, double rate)
 {
 	struct visits v = visits_of(o, host);
-	double seen = visits_rate(&v);
-	cr_assert_leq(seen, rate * 1.05, "%s: %.2f a second, not %.2f",
-		host ? host : "all", seen, rate);
+	double seen = visits_rate(&v), span_s = (double)(v.ct - 1) / seen;
+	cr_assert_leq((double)(v.ct - 1), rate * (span_s + LATE_S),
+		"%s: %.2f a second, not %.2f", host ? host : "all", seen, rate);
 	visits_fini(&v);
-	return seen >= rate * 0.95;
+	return seen >= rate * 0.95 && seen <= rate * 1.05;
 }
 
-/* In no second more than in another one.  What a late timer missed may be made up
- * for, by 20 ms of requests. */
+/* In no second many more than in another one. */
 static void check_no_burst(const char *host, double rate)
 {
 	struct visits v = visits_of(o, host);
-	size_t most = (size_t)(rate * 1.05) + 2;
+	size_t most = (size_t)(rate * (1 + LATE_S)) + 2;
 	for (size_t i = 0; i < v.ct; i++) {
 		uint64_t from_us = v.at[i].at_us;
 		size_t ct = visits_between(&v, from_us, from_us + 1000000);
@@ -181,7 +183,8 @@ static void check_rate(bool (*try_it)(const char *workers), const char *workers)
 	for (int i = 0; i < TRIES && !kept; i++) {
 		kept = try_it(workers);
 	}
-	cr_assert(kept, "with %s workers it is too slow, %d times", workers, TRIES);
+	cr_assert(kept, "with %s workers it is not within 5 %%, %d times", workers,
+		TRIES);
 }
 
 Test(run_polite, rate_is_kept_by_one_worker, .timeout = 90)
@@ -666,8 +669,8 @@ static double fast_beside(const char *jobs, const char *gate)
 	visits_start(o);
 	child_start(&c, RUN_HOSTS("-w", "2", "-o", new_path("out.jsonl"), jobs),
 		CHILD_NO_STDIN);
-	/* half of the places are the slow host's, and no more */
-	wait_for_count(o, "requests", once + EACH + 64);
+	/* when nothing is left of the fast host, the slow one has all places */
+	wait_for_count(o, "requests", once + EACH + 128);
 	double seconds = fast_seconds();
 	origin_release(o, gate);
 	cr_assert_eq(child_wait(&c, 60000), 0, "%s", c.got[2].data);
