@@ -9,12 +9,12 @@
  *
  * For each host, named as in common/cli/host.h:
  *
- *     source      read a line           polite_take()    the host is kept while it has
- * jobs lane_new    the lane is there     polite_lane()    held, unless the rules are
- * known; hooks.fetch: get the robots.txt
- *     ...         it has been got       polite_answer()  hooks.limits: pm_lane_set()
- *     admit       a job would begin     polite_admit()   allowed, or why not
- *     sink        its result is there   polite_drop()
+ *   source    read a line         polite_take()    kept while it has jobs
+ *   lane_new  the lane is there   polite_lane()    held, unless the rules are known;
+ *                                                  hooks.fetch: get the robots.txt
+ *   ...       it has been got     polite_answer()  hooks.limits: pm_lane_set()
+ *   admit     a job would begin   polite_admit()   allowed, or why not
+ *   sink      its result is there polite_drop()
  *
  * So a host's robots.txt is fetched once, before anything else of it.  What is known
  * is kept for POLITE_FRESH_MS, also for hosts that have no jobs at the moment, of
