@@ -661,6 +661,16 @@ static double fast_alone(void)
 	return fast_seconds();
 }
 
+/* While the fast host has jobs that wait, the slow one has half of the places. */
+static void check_places(void)
+{
+	struct visits a = visits_of(o, "a.test"), b = visits_of(o, "b.test");
+	size_t ct = visits_between(&a, 0, b.at[EACH - 200].at_us);
+	cr_assert_leq(ct, 68, "the slow host has %zu of 128 places", ct);
+	visits_fini(&a);
+	visits_fini(&b);
+}
+
 /* The slow host answers nothing until the fast one is done. */
 static double fast_beside(const char *jobs, const char *gate)
 {
@@ -672,6 +682,7 @@ static double fast_beside(const char *jobs, const char *gate)
 	/* when nothing is left of the fast host, the slow one has all places */
 	wait_for_count(o, "requests", once + EACH + 128);
 	double seconds = fast_seconds();
+	check_places();
 	origin_release(o, gate);
 	cr_assert_eq(child_wait(&c, 60000), 0, "%s", c.got[2].data);
 	child_fini(&c);
@@ -694,6 +705,14 @@ static const char *mixed_jobs(const char *gate, bool shuffled)
 	return jobs_file(&jobs);
 }
 
+/* So busy that half of the places take twice the time, as nobody gets to run. */
+static bool is_busy(void)
+{
+	double load;
+	return getloadavg(&load, 1) == 1 &&
+	       load > 2.0 * (double)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
 /* The best of several, as both are short: at least three of each. */
 static void check_fairness(bool shuffled)
 {
@@ -706,7 +725,7 @@ static void check_fairness(bool shuffled)
 		beside = b < beside ? b : beside;
 	}
 	cr_log_info("alone %.3f s, beside a slow host %.3f s", alone, beside);
-	cr_assert(RIG_SANITIZED || beside <= 1.2 * alone,
+	cr_assert(RIG_SANITIZED || is_busy() || beside <= 1.2 * alone,
 		"%.3f s alone, %.3f s beside a slow host", alone, beside);
 }
 
