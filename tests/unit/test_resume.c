@@ -675,6 +675,23 @@ Test(resume, accepts_changes_behind_the_last_done_job, .timeout = 60)
 	buf_fini(&out);
 }
 
+/* A result is that of a job by its place, id and URL; how it was asked for is no part
+ * of it, and behind the last result anything may have become of the list. */
+Test(resume, takes_a_done_job_by_its_place_id_and_url, .timeout = 60)
+{
+	struct run run;
+	struct buf out = {0};
+	add_result_of(&out, 0, "http://a/", 9);
+	put_file("out", out.data, out.len);
+	put_text("jobs", "{\"url\":\"http://a/\",\"headers\":{\"x\":\"new\"}}\n"
+			 "http://new/\n");
+	cr_assert_eq(start(&run, false), 0, "%s", said());
+	finish(&run);
+	add_result_of(&out, 1, "http://new/", 11);
+	cr_assert(file_is("out", out.data, out.len));
+	buf_fini(&out);
+}
+
 Test(resume, notices_a_change_of_any_byte_of_a_prefix, .timeout = 60)
 {
 	put_jobs("jobs", 3);
