@@ -249,13 +249,13 @@ static void read_to_end(int fd, struct child *c, struct bytes *got)
 {
 	char block[65536];
 	ssize_t n;
-	while (!wait_until_gone(c->pid, 1) ||
-		(n = read(fd, block, sizeof(block))) > 0) {
-		n = read(fd, block, sizeof(block));
-		if (n > 0) {
+	bool gone;
+	do {
+		gone = wait_until_gone(c->pid, 1);
+		while ((n = read(fd, block, sizeof(block))) > 0) {
 			bytes_add(got, block, (size_t)n);
 		}
-	}
+	} while (!gone);
 }
 
 Test(run_signals, draining_waits_for_a_slow_reader, .timeout = 40)
