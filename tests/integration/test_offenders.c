@@ -15,6 +15,7 @@ enum offence {
 	OVERFLOW, /* of its stack */
 	BIG,      /* a result of 20 MiB */
 	LEAK,     /* a descriptor that stays open */
+	GREED,    /* 256 MiB, and they are held */
 	OFFENCES
 };
 
@@ -63,6 +64,21 @@ static int return_20_mib(pm_task *task)
 	return err;
 }
 
+static int take_256_mib(pm_task *task)
+{
+	size_t size = (size_t)256 * MIB;
+	volatile char *bytes = malloc(size); /* or else nothing would be written */
+	if (!bytes) {
+		return PM_ENOMEM;
+	}
+	for (size_t i = 0; i < size; i += 1024) {
+		bytes[i] = 1;
+	}
+	int err = pm_sleep(task, 600000);
+	free((void *)(uintptr_t)bytes);
+	return err;
+}
+
 static int task_offend(pm_task *task, const void *arg, size_t len)
 {
 	struct plan p;
@@ -84,6 +100,8 @@ static int task_offend(pm_task *task, const void *arg, size_t len)
 		break;
 	case BIG:
 		return return_20_mib(task);
+	case GREED:
+		return take_256_mib(task);
 	case LEAK:
 		err = open("/etc/passwd", O_RDONLY | O_CLOEXEC) < 0 ? PM_ESYSTEM : err;
 		break;
@@ -107,6 +125,8 @@ static const struct {
 		"ran over the end of its stack", true},
 	[BIG] = {PM_ETOOBIG, PM_DOMAIN_NONE, 0, "20971520", false},
 	[LEAK] = {PM_ELEAK, PM_DOMAIN_NONE, 0, "/etc/passwd", false},
+	[GREED] = {PM_EWORKERLOST, PM_DOMAIN_SIGNAL, SIGKILL,
+		"memory limit of 134217728 bytes", true},
 };
 
 static void check_end(const struct pm_result *r, enum offence offence)
@@ -134,6 +154,8 @@ static struct pm_pool_options strict_options(void)
 	o.max_bytes = MIB;
 	o.hang_timeout_ms = 1000;
 	o.check_descriptors = true;
+	/* a sanitizer's own memory counts as well */
+	o.worker_memory_bytes = RIG_SANITIZED ? 0 : (size_t)128 * MIB;
 	return o;
 }
 
@@ -223,6 +245,14 @@ Test(offenders, leaked_descriptor, .timeout = LIMIT)
 	try_one(LEAK);
 }
 
+Test(offenders, too_much_memory, .timeout = LIMIT)
+{
+	if (RIG_SANITIZED) {
+		cr_skip_test("a sanitizer takes more by itself");
+	}
+	try_one(GREED);
+}
+
 /* By the defaults it may be as large: no harm is done at all. */
 Test(offenders, result_of_20_mib_where_64_are_allowed, .timeout = LIMIT)
 {
@@ -261,11 +291,12 @@ Test(offenders, all_of_them_in_one_map, .timeout = LIMIT)
 {
 	static struct trial t;
 	trial_open(&t, strict_options());
-	for (uint32_t o = NONE + 1; o < OFFENCES; o++) {
-		t.plans[o * 8].offence = o;
+	int last = RIG_SANITIZED ? LEAK : GREED;
+	for (int o = NONE + 1; o <= last; o++) {
+		t.plans[o * 8].offence = (uint32_t)o;
 	}
 	trial_run(&t);
-	for (int o = NONE + 1; o < OFFENCES; o++) {
+	for (int o = NONE + 1; o <= last; o++) {
 		check_end(&t.batch.results[o * 8], (enum offence)o);
 	}
 	trial_close(&t);
