@@ -229,11 +229,13 @@ bool retry_after_parse(
 	struct retry_after *wait, int64_t now, const char *value, size_t len)
 {
 	int64_t seconds, date;
+	uint64_t left; /* of whatever two times: their difference may be no int64_t */
 	if (!parse_seconds(&seconds, value, len)) {
 		if (!http_date_parse(&date, now, value, len)) {
 			return false;
 		}
-		seconds = date > now ? date - now : 0;
+		left = date > now ? (uint64_t)date - (uint64_t)now : 0;
+		seconds = left < INT32_MAX ? (int64_t)left : INT32_MAX;
 	}
 	wait->too_long = seconds > RETRY_AFTER_MAX_MS / 1000;
 	wait->ms = wait->too_long ? RETRY_AFTER_MAX_MS : (uint32_t)seconds * 1000;
