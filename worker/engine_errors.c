@@ -154,7 +154,7 @@ static const char *stop_text(int error)
 	case PM_EBODYSIZE:
 		return "the body is larger than max_body";
 	case PM_EHEADERSIZE:
-		return "the trailers of the response are too large";
+		return "the head of the response, or its trailers, are too large";
 	case PM_ENOMEM:
 		return "no memory for the response";
 	case PM_ERESET:

@@ -15,6 +15,10 @@
 /* libcurl stops a head at 300 KiB, but trailers at nothing. */
 enum { HEAD_BYTES_MAX = 320 * 1024 };
 
+/* Folded lines of a head.  libcurl copies all of a header for each: 300 KiB of them
+ * cost a second. */
+enum { HEAD_FOLDS_MAX = 100 };
+
 struct line {
 	const char *at;
 	size_t len;
@@ -111,6 +115,9 @@ static bool is_about_time(const char *bytes, size_t len)
 static int put_header(struct transfer *t, const char *bytes, size_t len)
 {
 	if (bytes[0] == ' ' || bytes[0] == '\t') {
+		if (++t->head_folds > HEAD_FOLDS_MAX) {
+			return PM_EHEADERSIZE;
+		}
 		return put_continuation(t, bytes, len);
 	}
 	if (t->keep_headers || is_about_time(bytes, len)) {
@@ -128,6 +135,7 @@ static void begin_response(struct transfer *t)
 	t->head_open = false;
 	t->head_ct = 0;
 	t->head_bytes = 0;
+	t->head_folds = 0;
 	t->framing = (struct framing){0};
 	buf_clear(&t->head);
 }

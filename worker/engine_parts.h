@@ -142,6 +142,7 @@ struct transfer {
 	size_t head_ct;
 	enum head_state head_state;
 	size_t head_bytes;       /* since its status line, trailers too */
+	unsigned head_folds;     /* lines of it that go on with the one before */
 	bool head_open;          /* the last header may go on in the next line */
 	struct framing framing;  /* of the last response */
 	int stopped;             /* pm_error for which a callback stopped it */

@@ -45,6 +45,8 @@ struct route {
 	size_t len; /* 0: it is text */
 };
 
+#define FOLDS_8 " x\r\n x\r\n x\r\n x\r\n x\r\n x\r\n x\r\n x\r\n"
+#define FOLDS FOLDS_8 FOLDS_8 FOLDS_8 FOLDS_8
 #define OK_HEAD "HTTP/1.1 200 OK\r\n"
 
 static const struct route routes[] = {
@@ -157,6 +159,9 @@ static const struct route routes[] = {
 	{.path = "/trailer-as-head",
 		.reply = OK_HEAD "Transfer-Encoding: chunked\r\n\r\n"
 				 "1\r\nx\r\n0\r\nHTTP/x: y\r\n\r\n"},
+	{.path = "/many-folds",
+		.reply = OK_HEAD "X: y\r\n" FOLDS FOLDS FOLDS FOLDS
+				 "Content-Length: 0\r\n\r\n"},
 	{.path = "/bad-trailer",
 		.reply = OK_HEAD "Transfer-Encoding: chunked\r\n\r\n"
 				 "1\r\nx\r\n0\r\nHTTP/1.1 200 OK\r\n\r\n"},

@@ -23,6 +23,7 @@ Test(engine_faults, hostile_answers_have_one_class_each, .timeout = 60)
 		{"/code", PM_EBADRESPONSE},
 		{"/half-head", PM_ETRUNCATED},
 		{"/half-line", PM_ETRUNCATED},
+		{"/many-folds", PM_EHEADERSIZE},
 		{"/bad-trailer", PM_EBADRESPONSE},
 		{"/trailer-as-head", PM_ETRUNCATED},
 		{"/many-trailers", PM_EHEADERSIZE},
