@@ -140,8 +140,9 @@ static int class_of(const struct engine_evidence *e)
 		return class_of_receive(e->message);
 	case CURLE_BAD_FUNCTION_ARGUMENT:
 		/* A trailer that is none, of all things. */
-		return says(e->message, "chunked-encoded") ? PM_EBADRESPONSE
-							   : PM_EINTERNAL;
+		return e->answered || says(e->message, "chunked-encoded")
+			       ? PM_EBADRESPONSE
+			       : PM_EINTERNAL;
 	default:
 		return PM_EINTERNAL;
 	}

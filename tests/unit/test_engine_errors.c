@@ -128,6 +128,9 @@ Test(engine_errors, words_of_a_connection_before_tell_nothing, .timeout = 10)
 		.code = 27, .message = "Recv failure: x", .answered = true};
 	engine_classify(&e, &f);
 	cr_assert_str_eq(f.message, "a response header is too large");
+	e.code = 43;
+	engine_classify(&e, &f);
+	cr_assert_eq(f.error, PM_EBADRESPONSE);
 	e.code = 56;
 	engine_classify(&e, &f);
 	cr_assert_eq(f.error, PM_ERESET);
