@@ -159,7 +159,7 @@ Test(future, calls_back_whatever_its_end_is, .timeout = LIMIT)
 	pm_future *f[ENDS];
 	for (int i = 0; i < ENDS; i++) {
 		struct pm_job job = PM_JOB(what[i]);
-		job.once = true;
+		job.once = errors[i] == PM_EWORKERLOST;
 		job.timeout_ms = errors[i] == PM_ETIMEDOUT ? 50 : 0;
 		x[i] = (struct diary){.root = &d, .letter = (char)('a' + i)};
 		cr_assert_eq(pm_submit(d.pool, task_errand, &job, &f[i]), 0);
@@ -168,13 +168,17 @@ Test(future, calls_back_whatever_its_end_is, .timeout = LIMIT)
 	cr_assert_eq(pm_future_cancel(f[3]), 0);
 	cr_assert_eq(pm_wait(f, ENDS, PM_ALL, 20000, NULL), 0);
 	step_all(d.pool);
-	cr_assert_str_eq(d.text, "dabc");
+	/* b may have to run again: its result can be lost with the worker. */
+	cr_assert_eq(strlen(d.text), ENDS, "%s", d.text);
+	cr_assert(d.text[0] == 'd' && strchr(d.text, 'a') && strchr(d.text, 'b') &&
+			  strchr(d.text, 'c'),
+		"%s", d.text);
 	for (int i = 0; i < ENDS; i++) {
 		check_error(pm_future_result(f[i])->error, errors[i], "its end");
 		pm_future_free(&f[i]);
 	}
 	pm_pool_close(&d.pool);
-	cr_assert_str_eq(d.text, "dabc");
+	cr_assert_eq(strlen(d.text), ENDS, "%s", d.text);
 }
 
 Test(future, calls_back_late_comers_from_the_loop, .timeout = LIMIT)

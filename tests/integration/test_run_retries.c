@@ -86,6 +86,15 @@ Test(run_retries, broken_connections_are_tried_again, .timeout = 60)
 	check_status(&r, 1);
 	for (size_t i = 0; i < 8; i++) {
 		check_class(&r, i, classes[i]);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		/* One reset can be that of a kept connection, which is replaced at
+		 * once. */
+		json_int_t ct = int_in(result_at(&r, i), "attempts");
+		cr_assert(attempts[i] - 1 <= ct && ct <= attempts[i],
+			"job %zu: %lld attempts", i, (long long)ct);
+	}
+	for (size_t i = 2; i < 8; i++) {
 		check_attempts(&r, i, attempts[i]);
 	}
 	ran_fini(&r);
