@@ -433,7 +433,7 @@ Test(hostile, every_job_has_its_result_in_time_and_the_honest_succeed, .timeout 
 	if (!RIG_SANITIZED) {
 		cr_assert_lt(peak, MEMORY_MAX_KIB, "%lu KiB", peak);
 	}
-	cr_log_warn(
+	cr_log_info(
 		"hostile: %d behaviours, %zu jobs in %.1f s, no result later than "
 		"%.2f s after its deadline, no process over %lu MiB, no worker lost",
 		(int)SCRIPT_CT, m.ct, (double)(clock_now_us() - began) / 1e6, latest,

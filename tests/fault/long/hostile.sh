@@ -6,7 +6,7 @@
 set -u
 program=${1:-build/release}/tests/fault/test_hostile
 cd "$(dirname "$0")/../../.." || exit 2
-said=$(POOLMAP_TEST_EACH="${POOLMAP_TEST_EACH:-330}" timeout -k 5 300 "$program" 2>&1)
+said=$(POOLMAP_TEST_EACH="${POOLMAP_TEST_EACH:-330}" timeout -k 5 300 "$program" --verbose 2>&1)
 status=$?
 if [ "$status" -ne 0 ]; then
 	printf '%s\n' "$said"
