@@ -34,9 +34,9 @@ static bool has_credit(struct slot *s, uint64_t now_us)
 	       may_take(s) && credit_has_room(&s->credit, held_ct(s), now_us);
 }
 
-/* May it get this job; NULL: any?  One that shares a map with other lanes gets no
- * prefetch: there the slow ones would wait in front of the others, and their lane
- * would have its share of the line as well as of the places. */
+/* May it get this job; NULL: any?  One that shares a map with other lanes and is not
+ * of a quick one gets no prefetch: there it would wait in front of the others, and its
+ * lane would have its share of the line as well as of the places. */
 static bool may_get(struct slot *s, const struct job *job)
 {
 	return has_credit(s, s->pool->now_us) &&

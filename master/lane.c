@@ -13,16 +13,19 @@
  * for, so that a rate is kept on the average. */
 enum { TABLE_FIRST = 64, CATCH_UP_US = 20000 };
 
+/* Of how many jobs a mean is taken, about. */
+enum { MEAN_OF_LANE = 8, MEAN_OF_ALL = 64 };
+
 /* Between two jobs, however small the rate: some 300 years. */
 #define PERIOD_MAX_US 10000000000000000u
 
 /* ------------------------------------------------------------------- table */
 
-void lanes_init(struct lanes *l, double rate)
+void lanes_init(struct lanes *l, double rate, size_t places)
 {
-	*l = (struct lanes){.rate = rate};
-	for (size_t i = 0; i < LANE_BUCKETS; i++) {
-		list_init(&l->ready[i]);
+	*l = (struct lanes){.rate = rate, .places = places};
+	for (size_t i = 0; i < (size_t)PACE_CT * LANE_BUCKETS; i++) {
+		list_init(&l->ready[i / LANE_BUCKETS][i % LANE_BUCKETS]);
 	}
 }
 
@@ -38,7 +41,7 @@ void lanes_fini(struct lanes *l)
 	free(l->table);
 	heap_fini(&l->due_lanes);
 	heap_fini(&l->due_jobs);
-	lanes_init(l, 0);
+	lanes_init(l, 0, 0);
 }
 
 static bool grow(struct lanes *l)
@@ -97,6 +100,7 @@ struct lane *lanes_get(struct lanes *l, const char *name, size_t len, bool *is_n
 		memcpy(lane->name, name, len);
 		lane->name_len = len;
 		lane->hash = name_hash(name, len);
+		lane->pace = PACE_USUAL;
 		list_init(&lane->waiting);
 		struct lane **at = &l->table[lane->hash & (l->cap - 1)];
 		lane->next = *at;
@@ -117,12 +121,78 @@ static void forget(struct lanes *l, struct lane *lane)
 	free(lane);
 }
 
+/* -------------------------------------------------------------------- pace */
+
+/* Places for what would take all of them if it could. */
+static size_t share(const struct lanes *l)
+{
+	return l->places > LANE_SHARE ? l->places / LANE_SHARE : 1;
+}
+
+static void mean_add(uint64_t *mean, uint64_t took_us, unsigned of)
+{
+	uint64_t old = *mean ? *mean : took_us;
+	*mean = (old * (of - 1) + took_us) / of;
+	*mean += !*mean; /* 0 is for none */
+}
+
+/* A lane from which nothing has come for long is slow, whatever it was; and sooner,
+ * when nothing has ever come: the others have ended in that time. */
+static enum lane_pace pace_of(
+	const struct lanes *l, const struct lane *lane, uint64_t now_us)
+{
+	bool waits = lane->begun_ct && now_us > lane->moved_us;
+	uint64_t silent_us = waits ? now_us - lane->moved_us : 0;
+	uint64_t took_us = lane->mean_us > silent_us ? lane->mean_us : silent_us;
+	if (l->mean_us &&
+		took_us > l->mean_us * (lane->mean_us ? LANE_SLOW_TIMES : 1)) {
+		return PACE_SLOW;
+	}
+	return lane->mean_us && took_us < LANE_QUICK_US ? PACE_QUICK : PACE_USUAL;
+}
+
+/* The lane is in no bucket now. */
+static void set_pace(struct lanes *l, struct lane *lane, enum lane_pace pace)
+{
+	l->slow_ct -= lane->pace == PACE_SLOW ? lane->begun_ct : 0;
+	l->slow_ct += pace == PACE_SLOW ? lane->begun_ct : 0;
+	lane->pace = pace;
+}
+
+/* When a new lane may begin more than its share; 0: now. */
+static uint64_t proof_us(const struct lanes *l, const struct lane *lane)
+{
+	bool is_new = !lane->mean_us && lane->begun_ct >= share(l);
+	bool crowded = l->ct > 1 && l->waiting_ct + l->begun_ct > l->places;
+	return is_new && crowded ? lane->moved_us + LANE_PROOF_US : 0;
+}
+
+static void count_begin(struct lanes *l, struct lane *lane, uint64_t now_us)
+{
+	lane->moved_us = lane->begun_ct ? lane->moved_us : now_us;
+	l->begun_ct++;
+	lane->begun_ct++;
+	l->slow_ct += lane->pace == PACE_SLOW;
+}
+
+static void count_end(struct lanes *l, const struct job *job, uint64_t now_us)
+{
+	struct lane *lane = job->lane;
+	uint64_t took_us = now_us > job->begun_us ? now_us - job->begun_us : 0;
+	mean_add(&lane->mean_us, took_us, MEAN_OF_LANE);
+	mean_add(&l->mean_us, took_us, MEAN_OF_ALL);
+	lane->moved_us = now_us;
+	l->begun_ct--;
+	lane->begun_ct--;
+	l->slow_ct -= lane->pace == PACE_SLOW;
+}
+
 /* ------------------------------------------------------------------- ready */
 
 static void unlink_lane(struct lanes *l, struct lane *lane)
 {
 	if (lane->linked) {
-		list_remove(&l->ready[lane->bucket], &lane->link);
+		list_remove(&l->ready[lane->pace][lane->bucket], &lane->link);
 		lane->linked = false;
 	}
 }
@@ -140,8 +210,11 @@ static void place(struct lanes *l, struct lane *lane, uint64_t now_us)
 {
 	unlink_lane(l, lane);
 	heap_remove(&l->due_lanes, &lane->due);
+	set_pace(l, lane, pace_of(l, lane, now_us));
 	uint64_t at_us =
 		lane->next_us > lane->paused_us ? lane->next_us : lane->paused_us;
+	uint64_t proof = proof_us(l, lane);
+	at_us = at_us > proof ? at_us : proof;
 	bool late = at_us > now_us, idle = is_idle(lane);
 	if (idle && !late) {
 		forget(l, lane);
@@ -152,7 +225,8 @@ static void place(struct lanes *l, struct lane *lane, uint64_t now_us)
 		lane->bucket = lane->begun_ct < LANE_BUCKETS ? (unsigned)lane->begun_ct
 							     : LANE_BUCKETS - 1;
 		lane->linked = true;
-		list_push_back(&l->ready[lane->bucket], &lane->link);
+		lane->turn = l->turns++;
+		list_push_back(&l->ready[lane->pace][lane->bucket], &lane->link);
 	}
 }
 
@@ -191,19 +265,62 @@ void lanes_add(struct lanes *l, struct lane *lane, struct job *job, uint64_t now
 	}
 }
 
-struct job *lanes_first(struct lanes *l, uint64_t now_us)
+/* The least busy one of this pace, or NULL. */
+static struct lane *first_of(const struct lanes *l, enum lane_pace pace)
 {
-	if (l->rate > 0 && l->next_us > now_us) {
-		return NULL;
-	}
 	for (size_t i = 0; i < LANE_BUCKETS; i++) {
-		struct list_node *n = list_first(&l->ready[i]);
+		struct list_node *n = list_first(&l->ready[pace][i]);
 		if (n) {
-			struct lane *lane = list_entry(n, struct lane, link);
-			return list_entry(list_first(&lane->waiting), struct job, link);
+			return list_entry(n, struct lane, link);
 		}
 	}
 	return NULL;
+}
+
+static struct lane *less_busy(struct lane *a, struct lane *b)
+{
+	if (!a || !b) {
+		return a ? a : b;
+	}
+	bool by_turn = a->bucket == b->bucket;
+	return (by_turn ? b->turn < a->turn : b->bucket < a->bucket) ? b : a;
+}
+
+/* The lane whose turn it is, by what was last known of each. */
+static struct lane *candidate(const struct lanes *l, bool at_once)
+{
+	struct lane *lane = first_of(l, PACE_QUICK);
+	if (at_once) {
+		lane = less_busy(lane, first_of(l, PACE_USUAL));
+		if (!lane || l->slow_ct < share(l)) {
+			lane = less_busy(lane, first_of(l, PACE_SLOW));
+		}
+	}
+	return lane;
+}
+
+/* Does it stand where it should by now?  Its silence has grown meanwhile, and others
+ * may have come beside it. */
+static bool is_stale(const struct lanes *l, const struct lane *lane, uint64_t now_us)
+{
+	return lane->pace != pace_of(l, lane, now_us) || proof_us(l, lane) > now_us;
+}
+
+/* Each lane is placed anew at most once: nothing of what counts changes here. */
+struct job *lanes_first(struct lanes *l, bool at_once, uint64_t now_us)
+{
+	struct lane *lane;
+	if (l->rate > 0 && l->next_us > now_us) {
+		return NULL;
+	}
+	while ((lane = candidate(l, at_once || l->ct <= 1)) &&
+		is_stale(l, lane, now_us)) {
+		place(l, lane, now_us);
+		if (lane->linked && proof_us(l, lane) > now_us) {
+			break; /* there is no memory to let it wait */
+		}
+	}
+	return lane ? list_entry(list_first(&lane->waiting), struct job, link) : NULL;
 }
 
 /* The job of this index in its lane, when no older one waits anywhere; or NULL.  Those
@@ -223,22 +340,29 @@ static struct job *find_at(const struct lane *lane, uint64_t index)
 	return NULL;
 }
 
-struct job *lanes_first_at(struct lanes *l, uint64_t index, uint64_t now_us)
+static struct job *first_at(const struct lanes *l, uint64_t index, enum lane_pace pace)
 {
+	struct job *job = NULL;
+	for (size_t i = 0; i < LANE_BUCKETS && !job; i++) {
+		struct list_node *n = l->ready[pace][i].head.next;
+		for (; !job && n != &l->ready[pace][i].head; n = n->next) {
+			job = find_at(list_entry(n, struct lane, link), index);
+		}
+	}
+	return job;
+}
+
+struct job *lanes_first_at(
+	struct lanes *l, uint64_t index, bool at_once, uint64_t now_us)
+{
+	struct job *job = NULL;
 	if (l->rate > 0 && l->next_us > now_us) {
 		return NULL;
 	}
-	for (size_t i = 0; i < LANE_BUCKETS; i++) {
-		struct list_node *n = l->ready[i].head.next;
-		for (; n != &l->ready[i].head; n = n->next) {
-			struct job *job =
-				find_at(list_entry(n, struct lane, link), index);
-			if (job) {
-				return job;
-			}
-		}
+	for (enum lane_pace pace = 0; pace < PACE_CT && !job; pace++) {
+		job = first_at(l, index, pace);
 	}
-	return NULL;
+	return job && (at_once || lane_may_queue(l, job->lane)) ? job : NULL;
 }
 
 /* When the next one may begin, after one has at `now_us`. */
@@ -252,9 +376,9 @@ void lanes_begin(struct lanes *l, struct job *job, uint64_t now_us)
 {
 	struct lane *lane = job->lane;
 	job->lane_state = LANE_BEGUN;
+	job->begun_us = now_us;
 	l->waiting_ct--;
-	l->begun_ct++;
-	lane->begun_ct++;
+	count_begin(l, lane, now_us);
 	l->next_us = after(l->next_us, l->rate, now_us);
 	lane->next_us = after(lane->next_us, lane->limits.rate, now_us);
 	place(l, lane, now_us);
@@ -267,8 +391,7 @@ int lanes_rest(struct lanes *l, struct job *job, uint64_t at_us, uint64_t now_us
 	}
 	ledger_wait(job, NULL, false);
 	job->lane_state = LANE_RESTING;
-	l->begun_ct--;
-	job->lane->begun_ct--;
+	count_end(l, job, now_us);
 	job->lane->resting_ct++;
 	place(l, job->lane, now_us);
 	return 0;
@@ -281,8 +404,7 @@ void lanes_leave(struct lanes *l, struct job *job, uint64_t now_us)
 		return;
 	}
 	if (job->lane_state == LANE_BEGUN) {
-		l->begun_ct--;
-		lane->begun_ct--;
+		count_end(l, job, now_us);
 	} else if (job->lane_state == LANE_RESTING) {
 		heap_remove(&l->due_jobs, &job->due);
 		lane->resting_ct--;
@@ -320,12 +442,8 @@ void lanes_turn(struct lanes *l, uint64_t now_us)
 
 static bool any_ready(const struct lanes *l)
 {
-	for (size_t i = 0; i < LANE_BUCKETS; i++) {
-		if (!list_empty(&l->ready[i])) {
-			return true;
-		}
-	}
-	return false;
+	return first_of(l, PACE_QUICK) || first_of(l, PACE_USUAL) ||
+	       first_of(l, PACE_SLOW);
 }
 
 /* What may begin already waits for a worker, and not for the time. */

@@ -67,7 +67,8 @@ struct job {
 	struct lane *lane; /* NULL: none */
 	enum lane_state { LANE_WAITING, LANE_BEGUN, LANE_RESTING } lane_state;
 	bool admitted;
-	struct due due; /* LANE_RESTING */
+	uint64_t begun_us; /* LANE_BEGUN */
+	struct due due;    /* LANE_RESTING */
 
 	int stop; /* the worker was told to stop it, and this is why; 0: it was not */
 

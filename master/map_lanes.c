@@ -58,7 +58,7 @@ int map_lanes_open(struct map *m)
 	m->lanes = malloc(sizeof *m->lanes);
 	m->lane_timer = evtimer_new(m->pool->base, timer_cb, m->pool);
 	if (m->lanes) {
-		lanes_init(m->lanes, s->rate);
+		lanes_init(m->lanes, s->rate, m->pool->options.concurrency);
 		m->pool->lanes_ct++;
 	}
 	return m->lanes && m->lane_timer ? 0 : PM_ENOMEM;
@@ -129,34 +129,31 @@ void map_lanes_enter(struct map *m, struct lane *lane, bool is_new, struct job *
  * while there is one whose end does. */
 static struct job *next_of(struct map *m)
 {
+	bool at_once = dispatch_has_place(m->pool);
 	uint64_t mean = m->settled ? m->result_bytes / m->settled : 0;
 	uint64_t bytes = m->open_bytes + m->lanes->begun_ct * mean;
 	uint64_t now_us = m->pool->now_us;
 	if (bytes < m->stream.window_bytes) {
-		return lanes_first(m->lanes, now_us);
+		return lanes_first(m->lanes, at_once, now_us);
 	}
 	if (m->order.ordered) {
-		return lanes_first_at(m->lanes, m->order.next, now_us);
+		return lanes_first_at(m->lanes, m->order.next, at_once, now_us);
 	}
 	bool idle = !m->lanes->begun_ct && !order_first(&m->order);
-	return idle ? lanes_first(m->lanes, now_us) : NULL;
+	return idle ? lanes_first(m->lanes, at_once, now_us) : NULL;
 }
 
 struct job *map_lane_job(struct map *m)
 {
 	while (m->lanes->waiting_ct < LANES_AHEAD && map_pull(m)) {
 	}
-	if (m->ended || m->cancelled ||
-		(m->lanes->ct > 1 && !dispatch_has_place(m->pool))) {
-		return NULL;
-	}
-	return next_of(m);
+	return m->ended || m->cancelled ? NULL : next_of(m);
 }
 
 bool map_wants_place(const struct job *job)
 {
 	return job->lane && job->lane_state == LANE_WAITING &&
-	       ((const struct map *)job->waiter)->lanes->ct > 1;
+	       !lane_may_queue(((const struct map *)job->waiter)->lanes, job->lane);
 }
 
 static int ask_admit(struct map *m, const struct job *job, const char **message)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The measurements of tests/bench/README.md, all in one run, side by side.
 #
-#   tests/bench/run.sh BUILD_DIR [keepalive|tls|concurrency|memory]...
+#   tests/bench/run.sh BUILD_DIR [keepalive|tls|hosts|concurrency|memory]...
 #
 # Needs nginx, curl and wget2 beside what the build needs:
 #   apt-get install --no-install-recommends nginx-light wget2 curl
@@ -9,7 +9,7 @@
 set -euo pipefail
 build=$1
 shift
-parts=${*:-keepalive tls concurrency memory}
+parts=${*:-keepalive tls hosts concurrency memory}
 rounds=${ROUNDS:-5}
 
 for tool in nginx curl wget2; do
@@ -151,6 +151,40 @@ tls() {
 			echo "CPU per handshake, $port, -w $workers: poolmap / bare loop = $(ratio \
 				"$(median poolmap-$port-$workers 3)" "$(median bare-$port 3)")  (at most 1.20)"
 		done
+	done
+}
+
+# fast_done NAME FILE COUNT: the time until so many results of the fast host are there
+fast_done() {
+	local from to pid
+	from=$(date +%s%3N)
+	exec 3< <(exec "$poolmap" run --no-config -q --unordered -c 64 \
+		--resolve "slow.test:${origin#*:}:127.0.0.1" \
+		--resolve "fast.test:${origin#*:}:127.0.0.1" "$2" 2>/dev/null 9>&-)
+	pid=$!
+	[ "$(grep -c -m "$3" '"url":"http:..fast.*"ok":true' <&3)" -eq "$3" ]
+	to=$(date +%s%3N)
+	kill "$pid" 2>/dev/null || : # alone, it is over
+	exec 3<&-
+	echo "0 $((to - from))" >>"$dir/$1"
+	printf '  %-22s wall %6s ms\n' "$1" $((to - from))
+}
+
+hosts() {
+	local ct=1000 ms
+	echo "== $ct URLs of a fast host, alone and with $ct of one that answers after 5 s, -c 64; $rounds rounds"
+	seq $ct | sed "s|^|http://slow.test:${origin#*:}/delay/5000?|" >"$dir/slow"
+	for ms in 0 10 100; do
+		seq $ct | sed "s|^|http://fast.test:${origin#*:}/delay/$ms?|" >"$dir/fast"
+		cat "$dir/slow" "$dir/fast" >"$dir/slow-first"
+		shuf --random-source="$dir/slow-first" "$dir/slow-first" >"$dir/shuffled"
+		for _ in $(seq "$rounds"); do
+			fast_done alone-$ms "$dir/fast" $ct
+			fast_done slow-first-$ms "$dir/slow-first" $ct
+			fast_done shuffled-$ms "$dir/shuffled" $ct
+		done
+		echo "time of the fast host ($ms ms): beside / alone = $(ratio "$(median slow-first-$ms 2)" \
+			"$(median alone-$ms 2)"), shuffled $(ratio "$(median shuffled-$ms 2)" "$(median alone-$ms 2)")  (at most 1.20)"
 	done
 }
 

@@ -162,12 +162,12 @@ Test(lanes, the_loop_sleeps_while_all_workers_are_busy, .timeout = LIMIT)
 
 /* -------------------------------------------------------------------- fairness */
 
-enum { FAST = 1000 };
+enum { FAST = 600 };
 
 static struct chore fast_only(size_t i)
 {
 	(void)i;
-	return (struct chore){.lane = 1, .nap_ms = 5};
+	return (struct chore){.lane = 1, .nap_ms = 10};
 }
 
 static struct chore slow_first(size_t i)
@@ -192,7 +192,7 @@ static void stop_when_fast_is_done(struct play *p, const struct pm_result *r)
 
 static uint64_t time_of_fast(struct chore (*chore)(size_t), size_t ct, unsigned max)
 {
-	pm_pool *pool = rig_pool(2, 16);
+	pm_pool *pool = rig_pool(2, 32);
 	struct play p = {.ct = ct, .chore = chore, .on_result = stop_when_fast_is_done};
 	p.limits[0].concurrency = p.limits[1].concurrency = max;
 	uint64_t from = clock_now_ms();
@@ -205,27 +205,35 @@ static uint64_t time_of_fast(struct chore (*chore)(size_t), size_t ct, unsigned 
 	return took;
 }
 
-/* Each may have 4 of 16 places: the slow one takes none that the fast one needs.  The
- * machine may have something else to do, but not three times. */
-static void check_time(struct chore (*chore)(size_t))
+/* Half of the places would be twice the time.  Not 1.2 times, which tests/bench
+ * measures: the machine may have something else to do, and then it counts which of the
+ * workers has which jobs. */
+static void check_time(struct chore (*chore)(size_t), unsigned max)
 {
 	uint64_t alone = 0, beside = UINT64_MAX / 10;
-	for (int i = 0; i < 3 && beside * 10 >= alone * 12; i++) {
-		alone = time_of_fast(fast_only, FAST, 4);
-		beside = time_of_fast(chore, 2 * FAST, 4);
+	for (int i = 0; i < 5 && beside * 10 >= alone * 15; i++) {
+		alone = time_of_fast(fast_only, FAST, max);
+		beside = time_of_fast(chore, 2 * FAST, max);
 	}
-	cr_assert_lt(beside * 10, alone * 12, "%ju ms instead of %ju",
+	cr_assert_lt(beside * 10, alone * 15, "%ju ms instead of %ju",
 		(uintmax_t)beside, (uintmax_t)alone);
 }
 
+/* Each may have 4 of 32 places: the slow one takes none that the fast one needs. */
 Test(lanes, a_slow_one_costs_a_fast_one_nothing, .timeout = LIMIT)
 {
-	check_time(slow_first);
-	check_time(shuffled);
+	check_time(slow_first, 4);
+	check_time(shuffled, 4);
 }
 
-/* Without limits a lane has half of the 16 places: 8 slow jobs in each second, for as
- * long as there are fast ones. */
+/* Without limits the slow one has two of the 32 places. */
+Test(lanes, a_slow_one_costs_a_fast_one_little, .timeout = LIMIT)
+{
+	check_time(slow_first, 0);
+	check_time(shuffled, 0);
+}
+
+/* Two slow jobs in each second, for as long as there are fast ones. */
 static void check_share(struct chore (*chore)(size_t))
 {
 	uint64_t slow = 0, fast = 0, took_us = 0;
@@ -237,8 +245,8 @@ static void check_share(struct chore (*chore)(size_t))
 		fast += lane_log->begun[i].lane == 1;
 		took_us = lane_log->begun[i].at_us - lane_log->begun[0].at_us;
 	}
-	cr_assert_geq(slow, 8);
-	cr_assert_leq(slow, 8 * (1 + took_us / 1000000), "%ju in %ju us",
+	cr_assert_geq(slow, 2);
+	cr_assert_leq(slow, 2 * (1 + took_us / 1000000), "%ju in %ju us",
 		(uintmax_t)slow, (uintmax_t)took_us);
 }
 

@@ -32,7 +32,7 @@ static void *scarce_realloc(void *p, size_t size)
 #undef calloc
 #undef realloc
 
-enum { LIMIT = 60 };
+enum { LIMIT = 60, PLENTY = 1000000 /* of places: nobody is in anybody's way */ };
 
 static struct lanes l;
 static struct ledger ledger;
@@ -49,7 +49,7 @@ static void make(void)
 {
 	ledger_init(&ledger);
 	list_init(&held);
-	lanes_init(&l, 0);
+	lanes_init(&l, 0, PLENTY);
 }
 
 static void clear(void)
@@ -97,15 +97,20 @@ static void limit(const char *name, unsigned concurrency, double rate, bool hold
 	lane_set(&l, find(name), &limits, now);
 }
 
+static void begin_job(struct job *job)
+{
+	ledger_send(job, &held, NULL);
+	lanes_begin(&l, job, now);
+	cr_assert_eq(job->lane_state, LANE_BEGUN);
+}
+
 /* The next one begins; NULL: none may. */
 static struct job *begin(void)
 {
-	struct job *job = lanes_first(&l, now);
-	cr_assert_eq(job, lanes_first(&l, now), "to look changes nothing");
+	struct job *job = lanes_first(&l, true, now);
+	cr_assert_eq(job, lanes_first(&l, true, now), "to look changes nothing");
 	if (job) {
-		ledger_send(job, &held, NULL);
-		lanes_begin(&l, job, now);
-		cr_assert_eq(job->lane_state, LANE_BEGUN);
+		begin_job(job);
 	}
 	return job;
 }
@@ -175,7 +180,7 @@ static void expect_empty(void)
 	cr_assert_eq(l.waiting_ct, 0);
 	cr_assert_null(heap_first(&l.due_jobs));
 	cr_assert_null(heap_first(&l.due_lanes));
-	cr_assert_null(lanes_first(&l, now));
+	cr_assert_null(lanes_first(&l, true, now));
 	expect_nothing_due();
 }
 
@@ -354,7 +359,7 @@ Test(lane, makes_up_for_a_late_timer_and_not_for_a_pause, .timeout = LIMIT)
 
 Test(lane, rate_of_all_together, .timeout = LIMIT)
 {
-	lanes_init(&l, 500);
+	lanes_init(&l, 500, PLENTY);
 	expect_nothing_due();
 	add_many("a", 1000);
 	add_many("b", 1000);
@@ -363,7 +368,7 @@ Test(lane, rate_of_all_together, .timeout = LIMIT)
 	expect_next_in(2000);
 	for (int i = 0; i < 100; i++) {
 		pass_us(2000);
-		cr_assert_neq(lanes_first(&l, now), NULL);
+		cr_assert_neq(lanes_first(&l, true, now), NULL);
 		expect_nothing_due();
 		cr_assert_eq(begin_all(), 1);
 	}
@@ -565,6 +570,176 @@ Test(lane, is_left_by_one_of_many, .timeout = LIMIT)
 	cr_assert_eq(begin_all(), 2);
 	end_all_begun();
 	expect_empty();
+}
+
+/* ---------------------------------------------------------------------- pace */
+
+/* Two lanes on 32 places, which cannot have all they want. */
+static void make_pair(void)
+{
+	lanes_init(&l, 0, 32);
+	add_many("slow", 100);
+	add_many("fast", 100);
+}
+
+static struct job *begun_in(const char *name)
+{
+	struct list_node *n = held.head.next;
+	while (n != &held.head &&
+		strcmp(list_entry(n, struct job, link)->lane->name, name) != 0) {
+		n = n->next;
+	}
+	cr_assert_neq(n, &held.head, "none of %s has begun", name);
+	return list_entry(n, struct job, link);
+}
+
+/* One of the fast ones ends after a millisecond: the others are quick from then on. */
+static void make_known(void)
+{
+	make_pair();
+	begin_all();
+	pass_us(1000);
+	end(begun_in("fast"));
+}
+
+Test(lane, a_new_one_begins_its_share_and_waits_for_an_end, .timeout = LIMIT)
+{
+	make_pair();
+	cr_assert_eq(begin_all(), 4);
+	cr_assert_eq(begun("slow"), 2);
+	expect_next_in(LANE_PROOF_US);
+	pass_us(1000);
+	end(begun_in("fast"));
+	for (int i = 0; i < 13; i++) {
+		begin_in("fast");
+	}
+	cr_assert_eq(begun("slow"), 2);
+}
+
+Test(lane, a_new_one_does_not_wait_for_ever, .timeout = LIMIT)
+{
+	make_pair();
+	begin_all();
+	pass_us(LANE_PROOF_US - 1);
+	cr_assert_null(begin());
+	pass_us(1);
+	cr_assert_eq(begin_all(), 196);
+}
+
+Test(lane, a_new_one_need_not_wait_when_there_is_a_place_for_all, .timeout = LIMIT)
+{
+	lanes_init(&l, 0, 32);
+	add_many("a", 16);
+	add_many("b", 16);
+	cr_assert_eq(begin_all(), 32);
+}
+
+Test(lane, a_single_one_need_not_wait, .timeout = LIMIT)
+{
+	lanes_init(&l, 0, 32);
+	add_many("a", 100);
+	cr_assert_eq(begin_all(), 100);
+}
+
+/* Another one comes when the first has looked as if it were alone. */
+Test(lane, who_waits_is_known_when_the_turn_has_come, .timeout = LIMIT)
+{
+	lanes_init(&l, 0, 32);
+	add_many("a", 100);
+	begin_in("a");
+	begin_in("a");
+	add_many("b", 100);
+	begin_in("b");
+	begin_in("b");
+	cr_assert_null(begin());
+	expect_next_in(LANE_PROOF_US);
+}
+
+Test(lane, slow_ones_have_their_share_together, .timeout = LIMIT)
+{
+	make_known();
+	end(begun_in("fast"));
+	pass_us(100000);
+	end(begun_in("slow"));
+	add_many("late", 100);
+	for (int i = 0; i < 20; i++) {
+		cr_assert_not_null(begin());
+	}
+	cr_assert_eq(begun("late"), 2);
+	cr_assert_leq(begun("slow"), 2);
+	end(begun_in("slow"));
+	cr_assert_eq(find("slow")->pace, PACE_SLOW);
+	pass_us(100000);
+	end(begun_in("fast"));
+	end(begun_in("late"));
+	cr_assert_eq(find("late")->pace, PACE_SLOW);
+	for (int i = 0; i < 20; i++) {
+		cr_assert_not_null(begin());
+		cr_assert_leq(l.slow_ct, 2);
+	}
+	cr_assert_eq(begun("slow") + begun("late"), 2);
+}
+
+Test(lane, slow_ones_take_what_nobody_else_wants, .timeout = LIMIT)
+{
+	make_known();
+	pass_us(100000);
+	for (int i = 0; i < 98; i++) {
+		begin_in("fast");
+	}
+	cr_assert_eq(begun("slow"), 2);
+	pass_us(LANE_PROOF_US);
+	cr_assert_eq(begin_all(), 98);
+}
+
+Test(lane, a_slow_one_may_become_faster, .timeout = LIMIT)
+{
+	make_known();
+	pass_us(100000);
+	end(begun_in("slow"));
+	cr_assert_eq(find("slow")->pace, PACE_SLOW);
+	for (int i = 0; i < 100; i++) {
+		end(begun_in("slow"));
+		begin_job(add("slow"));
+		pass_us(1000);
+	}
+	cr_assert_eq(find("slow")->pace, PACE_QUICK);
+	cr_assert_eq(l.slow_ct, 0);
+}
+
+/* What waits at a worker must not keep others from it. */
+Test(lane, only_jobs_of_quick_ones_wait_elsewhere, .timeout = LIMIT)
+{
+	make_pair();
+	cr_assert_null(lanes_first(&l, false, now));
+	begin_all();
+	pass_us(LANE_QUICK_US - 1);
+	end(begun_in("fast"));
+	cr_assert_str_eq(lanes_first(&l, false, now)->lane->name, "fast");
+	cr_assert(lane_may_queue(&l, find("fast")));
+	cr_assert_not(lane_may_queue(&l, find("slow")));
+	pass_us(LANE_QUICK_US);
+	cr_assert_null(lanes_first(&l, false, now), "it has been silent for too long");
+}
+
+Test(lane, jobs_of_a_single_one_wait_anywhere, .timeout = LIMIT)
+{
+	lanes_init(&l, 0, 32);
+	add_many("a", 100);
+	cr_assert_not_null(lanes_first(&l, false, now));
+	cr_assert(lane_may_queue(&l, find("a")));
+	cr_assert_not_null(lanes_first_at(&l, 0, false, now));
+}
+
+Test(lane, without_memory_a_new_one_does_not_wait, .timeout = LIMIT)
+{
+	make_pair();
+	no_memory = true;
+	for (struct job *job; (job = lanes_first(&l, true, now));) {
+		begin_job(job);
+	}
+	no_memory = false;
+	cr_assert_eq(l.begun_ct, 200);
 }
 
 /* -------------------------------------------------------------------- forget */
@@ -822,15 +997,44 @@ static void random_pause(uint64_t *seed, unsigned n)
 	}
 }
 
+/* Why a lane that could does not begin: it is new, and has its share. */
+static void check_proof(unsigned n)
+{
+	char name[2] = {(char)('a' + n), 0};
+	const struct lane *lane = find(name);
+	cr_assert_eq(lane->mean_us, 0);
+	cr_assert_geq(lane->begun_ct, share(&l));
+	cr_assert_gt(lane->moved_us + LANE_PROOF_US, now);
+}
+
+/* With few places the one with the fewest goes first among those of its pace only, and
+ * the slow ones may have to wait. */
+static void check_pace(const struct job *job)
+{
+	for (unsigned n = 0; n < NAMES; n++) {
+		char name[2] = {(char)('a' + n), 0};
+		bool passed_over = slow_ready(n) && (!job || job->lane != find(name));
+		if (passed_over && !job) {
+			check_proof(n);
+		} else if (passed_over && find(name)->linked &&
+			   job->lane->pace == PACE_SLOW && l.slow_ct >= share(&l)) {
+			cr_assert_eq(find(name)->pace, PACE_SLOW);
+		}
+	}
+}
+
 static void check_begin(void)
 {
 	unsigned fewest = slow_fewest();
+	if (l.places < JOBS) {
+		check_pace(lanes_first(&l, true, now));
+	}
 	struct job *job = begin();
-	cr_assert_eq(!job, fewest == UINT_MAX);
+	cr_assert(job ? fewest < UINT_MAX : fewest == UINT_MAX || l.places < JOBS);
 	if (job) {
 		struct slow_job *j = slow_of(job);
 		struct slow_lane *s = &slow[j->lane];
-		cr_assert_eq(count(j->lane, LANE_BEGUN), fewest);
+		cr_assert(count(j->lane, LANE_BEGUN) == fewest || l.places < JOBS);
 		cr_assert(slow_ready(j->lane));
 		cr_assert_eq(slow_first_of(j->lane), j);
 		j->state = LANE_BEGUN;
@@ -871,7 +1075,8 @@ static void slow_wake(void)
 	} while (first);
 }
 
-/* When the answer to "which one" changes by itself: not later than we are told. */
+/* When the answer to "which one" changes by itself: not later than we are told, unless
+ * one had to wait for an end, and need not any more. */
 static void check_next(void)
 {
 	uint64_t next_us = lanes_next_us(&l, now);
@@ -881,7 +1086,9 @@ static void check_next(void)
 					 ? slow[n].next_us
 					 : slow[n].paused_us;
 		unsigned max = slow[n].limits.concurrency;
-		bool could = count(n, LANE_WAITING) && !slow[n].limits.hold &&
+		char name[2] = {(char)('a' + n), 0};
+		bool known = l.places > JOBS || !find(name) || find(name)->mean_us;
+		bool could = known && count(n, LANE_WAITING) && !slow[n].limits.hold &&
 			     (!max || count(n, LANE_BEGUN) < max);
 		if (slow_rate > 0 && slow_next_us > at_us) {
 			at_us = slow_next_us;
@@ -938,6 +1145,7 @@ static void random_step(uint64_t *seed)
 static void check_counts(void)
 {
 	unsigned waiting = 0;
+	size_t slow_ct = 0;
 	for (unsigned n = 0; n < NAMES; n++) {
 		char name[2] = {(char)('a' + n), 0};
 		const struct lane *lane = find(name);
@@ -947,18 +1155,20 @@ static void check_counts(void)
 			cr_assert_eq(lane->begun_ct, count(n, LANE_BEGUN));
 			cr_assert_eq(lane->resting_ct, count(n, LANE_RESTING));
 			waiting += count(n, LANE_WAITING);
+			slow_ct += lane->pace == PACE_SLOW ? lane->begun_ct : 0;
 		}
 	}
 	cr_assert_eq(l.waiting_ct, waiting);
+	cr_assert_eq(l.slow_ct, slow_ct);
 }
 
-static void play(uint64_t seed, double rate, unsigned steps)
+static void play(uint64_t seed, double rate, size_t places)
 {
-	lanes_init(&l, rate);
+	lanes_init(&l, rate, places);
 	slow_rate = rate;
 	slow_next_us = 0;
 	memset(slow, 0, sizeof slow);
-	for (unsigned i = 0; i < steps; i++) {
+	for (unsigned i = 0; i < 4000; i++) {
 		random_step(&seed);
 		check_counts();
 	}
@@ -976,7 +1186,9 @@ static void play(uint64_t seed, double rate, unsigned steps)
 Test(lane, does_as_the_model_does, .timeout = LIMIT)
 {
 	for (uint64_t seed = 1; seed < 6; seed++) {
-		play(seed, 0, 4000);
-		play(seed, 300, 4000);
+		play(seed, 0, PLENTY);
+		play(seed, 300, PLENTY);
+		play(seed, 0, 24);
+		play(seed, 300, 24);
 	}
 }
