@@ -50,7 +50,9 @@ void child_wait_note(struct child_wait *w, int error)
 	}
 }
 
-/* Several places may have the same child. */
+/* Several places may have the same child.  One that has ended is enlisted, too:
+ * somebody else may give it back while we wait for the others, and we look at it again.
+ */
 static void enlist(struct child_wait *w, pm_task *const *children, size_t ct)
 {
 	for (size_t i = 0; i < ct; i++) {
@@ -58,9 +60,9 @@ static void enlist(struct child_wait *w, pm_task *const *children, size_t ct)
 		if (children[i]->state == TASK_ENDED) {
 			count_end(w, child->outcome.error);
 		} else if (!child->wait) {
-			child->wait = w;
 			w->left++;
 		}
+		child->wait = w;
 	}
 }
 

@@ -874,3 +874,25 @@ Test(child, stays_while_somebody_waits_for_it, .timeout = 30)
 {
 	rig_expect_fine(gather_what_another_frees);
 }
+
+static int gather_what_has_ended_and_another_frees(
+	pm_task *task, const void *arg, size_t len)
+{
+	struct pm_task *children[2];
+	(void)arg;
+	(void)len;
+	EXPECT(task, spawn(task, say, "kept", &shared) == 0);
+	EXPECT(task, pm_sleep(task, 0) == 0);
+	EXPECT(task, pm_child_result(shared));
+	children[0] = shared;
+	EXPECT(task, spawn(task, free_the_other, "", &children[1]) == 0);
+	EXPECT(task, pm_gather(task, children, 2) == 0);
+	EXPECT(task, task->family->ended.ct == 2);
+	EXPECT(task, strcmp(pm_child_result(shared)->bytes, "kept") == 0);
+	return 0;
+}
+
+Test(child, stays_while_somebody_waits_for_it_and_others, .timeout = 30)
+{
+	rig_expect_fine(gather_what_has_ended_and_another_frees);
+}
