@@ -17,8 +17,8 @@
  *   - A `timeout_ms` of type int: PM_FOREVER (or any negative number) waits as
  *     long as it takes, 0 only looks.  One of type unsigned: 0 means none.
  *   - A pool belongs to the thread that opened it, and so do its futures and
- *     iterators: another thread gets PM_ESTATE.  Different threads may have
- *     different pools.
+ *     iterators: another thread gets PM_ESTATE, and so does a process that this
+ *     one has forked.  Different threads may have different pools.
  *   - Callbacks may call any function of the library, unless their own comment
  *     says otherwise, with two limits: a pool on the host's own event base cannot
  *     block inside a callback (PM_ESTATE), and nothing here is for signal handlers.

@@ -152,7 +152,7 @@ int pm_next(pm_iter *it, int timeout_ms, const struct pm_result **result)
 void pm_iter_close(pm_iter **iter)
 {
 	struct pm_iter *it = iter ? *iter : NULL;
-	if (!it) {
+	if (!it || (it->map.pool && pool_check_thread(it->map.pool))) {
 		return;
 	}
 	*iter = NULL;

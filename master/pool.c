@@ -325,6 +325,7 @@ static int open_pool(struct pm_pool *pool)
 static void init_fields(struct pm_pool *pool)
 {
 	pool->thread = pthread_self();
+	pool->process = getpid();
 	pool->control = -1;
 	pool->results.socket = -1;
 	pool->rundir.lock_fd = -1;

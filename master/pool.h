@@ -179,6 +179,7 @@ struct pm_pool {
 	/* identity */
 	struct pm_pool_options options;
 	pthread_t thread;
+	pid_t process; /* a child of it has a copy of all this, and the same thread */
 	uint8_t nonce[PROTO_NONCE_BYTES];
 	struct rundir rundir;
 	bool single; /* of pm_process_start(): one worker, and never another one */
@@ -451,8 +452,8 @@ int pool_run_until(
  * has closed it.  Returns `err`. */
 int pool_leave(struct pm_pool *pool, int err);
 
-/* May this thread do that now?  0, PM_ESTATE, or PM_EINVAL for NULL.  And hand in
- * jobs of this task? */
+/* May this thread, of this process, do that now?  0, PM_ESTATE, or PM_EINVAL for NULL.
+ * And hand in jobs of this task? */
 int pool_check_thread(const struct pm_pool *pool);
 int pool_check_task(const struct pm_pool *pool, pm_task_fn *task);
 

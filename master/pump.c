@@ -9,6 +9,7 @@
  * run from its own callbacks: there a call that blocks is refused.
  */
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/error.h"
@@ -182,6 +183,10 @@ int pool_check_thread(const struct pm_pool *pool)
 {
 	if (!pool) {
 		return error_note(PM_EINVAL, "a pool is needed");
+	}
+	if (pool->process != getpid()) {
+		return error_note(
+			PM_ESTATE, "a pool belongs to the process that opened it");
 	}
 	if (!pthread_equal(pool->thread, pthread_self())) {
 		return error_note(

@@ -290,7 +290,8 @@ static int pools_in_threads(void)
 	return in_threads(use_pools);
 }
 
-/* Another thread's calls are refused, whatever they are, and change nothing. */
+/* Calls of another thread, and of a child process, are refused, whatever they are, and
+ * change nothing. */
 struct foreign {
 	pm_pool *pool;
 	pm_future *future;
@@ -324,9 +325,8 @@ static int count_accepted(const int *errors, size_t ct)
 	return accepted;
 }
 
-static void *use_foreign_pool(void *ctx)
+static void use_foreign_pool(struct foreign *x)
 {
-	struct foreign *x = ctx;
 	unsigned given = 0;
 	struct pm_job job = {0};
 	struct pm_result r;
@@ -356,39 +356,75 @@ static void *use_foreign_pool(void *ctx)
 		pm_map_async(x->pool, &s, &f),
 	};
 	pm_pool *same = x->pool;
+	pm_iter *same_iter = x->iter;
+	pm_iter_close(&same_iter);
 	pm_pool_close(&same);
 	pm_pool_terminate(&same);
 	x->wrong = count_accepted(errors, sizeof errors / sizeof *errors) +
 		   count_accepted(more, sizeof more / sizeof *more) +
-		   (same != x->pool) + (f || it || given);
+		   (same != x->pool) + (same_iter != x->iter) + (f || it || given);
+}
+
+static void *visit(void *ctx)
+{
+	use_foreign_pool(ctx);
 	return NULL;
 }
 
-static int foreign_thread(void)
+static int visit_in_thread(struct foreign *x)
+{
+	pthread_t id;
+	if (pthread_create(&id, NULL, visit, x)) {
+		return die("thread");
+	}
+	pthread_join(id, NULL);
+	return x->wrong;
+}
+
+/* It ends as a program does, destructors and all. */
+static int visit_in_child(struct foreign *x)
+{
+	int status = 1;
+	pid_t pid = fork();
+	if (pid == 0) {
+		alarm(20);
+		use_foreign_pool(x);
+		exit(x->wrong ? 1 : 0);
+	}
+	waitpid(pid, &status, 0);
+	return status;
+}
+
+static int receive_foreign(int (*come)(struct foreign *x))
 {
 	struct foreign x = {0};
 	unsigned number = 4, given = 0;
 	struct pm_job job = PM_JOB(number);
 	struct pm_stream s = {.task = task_double, .source = one_job, .ctx = &given};
 	const struct pm_result *r;
-	pthread_t id;
 	if (open_pool(&x.pool, 1, 4) ||
 		pm_submit(x.pool, task_double, &job, &x.future) ||
 		pm_imap(x.pool, &s, &x.iter)) {
 		return die("open");
 	}
-	if (pthread_create(&id, NULL, use_foreign_pool, &x)) {
-		return die("thread");
-	}
-	pthread_join(id, NULL);
-	int status = x.wrong || pm_wait(&x.future, 1, PM_ALL, PM_FOREVER, NULL) ||
+	int status = come(&x) || pm_wait(&x.future, 1, PM_ALL, PM_FOREVER, NULL) ||
 		     pm_future_result(x.future)->error ||
 		     pm_next(x.iter, PM_FOREVER, &r) != PM_NEXT_RESULT ||
 		     use_pool(x.pool);
 	pm_iter_close(&x.iter);
 	pm_future_free(&x.future);
 	pm_pool_close(&x.pool);
-	return status ? die("foreign thread") : 0;
+	return status ? die("foreign calls") : 0;
+}
+
+static int foreign_thread(void)
+{
+	return receive_foreign(visit_in_thread);
+}
+
+static int foreign_process(void)
+{
+	return receive_foreign(visit_in_child);
 }
 
 /* Futures with callbacks, iterators and shutdowns, in several threads at once. */
@@ -498,6 +534,7 @@ static const struct mode {
 	{"pools-in-threads", pools_in_threads},
 	{"futures-in-threads", futures_in_threads},
 	{"foreign-thread", foreign_thread},
+	{"foreign-process", foreign_process},
 	{"twice", twice},
 	{"closed-stdio", closed_stdio},
 	{"chld-ignored", chld_ignored},

@@ -173,6 +173,11 @@ Test(forkserver, pools_belong_to_their_threads, .timeout = 60)
 	check_host("foreign-thread");
 }
 
+Test(forkserver, pools_belong_to_their_processes, .timeout = 60)
+{
+	check_host("foreign-process");
+}
+
 Test(forkserver, serves_a_host_without_standard_descriptors, .timeout = 60)
 {
 	check_host("closed-stdio");
