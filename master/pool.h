@@ -83,8 +83,9 @@ struct slot {
 	bool said_bye;
 	uint64_t bye_sequence;  /* last frame it says it has sent */
 	unsigned silent_beats;  /* of ours, without one of its own; LOST: since then */
-	uint64_t jobs_sequence; /* of the last frame of jobs that it says it has */
-	unsigned stuck_beats;   /* of its own, since that has changed */
+	uint64_t jobs_said;     /* the last frame of jobs that it says it has */
+	uint64_t jobs_there;    /* the same, a beat of ours ago */
+	unsigned stuck_beats;   /* of ours: it said so, and there are more */
 	uint64_t results_said;  /* the last frame of results that it says it has sent */
 	uint64_t results_here;  /* the last one that was here, a beat of ours ago */
 	unsigned missing_beats; /* of ours: it said so, and nothing came */

@@ -28,7 +28,7 @@ enum {
 	LAST_FRAMES = 1024,
 	BUSY_MS = 5,       /* until a busy forkserver is asked again */
 	GRACE_MS = 1000,   /* for a worker that was late because we were */
-	STUCK_BEATS = 6,   /* heartbeats that a frame may take, either way */
+	STUCK_BEATS = 6,   /* of ours that a frame may take, either way */
 	BURIAL_BEATS = 20, /* a killed worker's exit is reported within these */
 };
 
@@ -213,7 +213,8 @@ void slot_start(struct slot *s)
 	s->recycled = false;
 	s->replaced = false;
 	buf_clear(&s->cancels);
-	s->jobs_sequence = 0;
+	s->jobs_said = 0;
+	s->jobs_there = 0;
 	s->stuck_beats = 0;
 	s->results_said = 0;
 	s->results_here = 0;
@@ -286,20 +287,15 @@ static void on_hello(struct slot *s, const struct proto_life_message *m)
  * and here it is found when no later one comes.  Three ways: it has read every job
  * and holds none, all its results are here, and yet some of its jobs are open;
  * or frames of jobs do not reach it, however long we wait; or its results do not
- * reach us, see look_for_results(). */
+ * reach us, see look_for_frames(). */
 static void on_heartbeat(struct slot *s, uint64_t held, uint64_t results_sequence,
 	uint64_t jobs_sequence)
 {
 	bool all_read = jobs_sequence == s->outbox.sequence;
 	bool all_here = results_sequence <= s->inbox.sequence;
-	bool on_the_way =
-		!all_read && list_empty(&s->outbox.waiting) && !s->outbox.open_ct;
-	bool stuck = on_the_way && jobs_sequence == s->jobs_sequence;
-	s->stuck_beats = stuck ? s->stuck_beats + 1 : 0;
-	s->jobs_sequence = jobs_sequence;
+	s->jobs_said = jobs_sequence;
 	s->results_said = results_sequence;
-	if ((all_read && all_here && held == 0 && !list_empty(&s->held)) ||
-		s->stuck_beats > STUCK_BEATS) {
+	if (all_read && all_here && held == 0 && !list_empty(&s->held)) {
 		slot_doom(s, DOOM_PROTO); /* what it should hold runs again */
 	}
 }
@@ -426,17 +422,34 @@ static void ask_to_kill(struct slot *s)
 	slot_signal(s, SIGKILL);
 }
 
-/* Frames of results that it has sent do not come, while it goes on and we have read
- * all there is. */
-static void look_for_results(struct slot *s)
+/* Frames of jobs that we have sent do not reach it. */
+static bool jobs_are_stuck(const struct slot *s)
 {
-	bool missing = s->pool->all_read && s->results_said > s->inbox.sequence &&
-		       s->inbox.sequence == s->results_here;
+	bool all_sent = list_empty(&s->outbox.waiting) && !s->outbox.open_ct;
+	return all_sent && s->jobs_said != s->outbox.sequence &&
+	       s->jobs_said == s->jobs_there;
+}
+
+/* Frames of results that it has sent do not come, and we have read all there is. */
+static bool results_are_missing(const struct slot *s)
+{
+	return s->pool->all_read && s->results_said > s->inbox.sequence &&
+	       s->inbox.sequence == s->results_here;
+}
+
+/* For long, while it goes on.  By our own beats: when we were kept from reading, by
+ * a callback or a stop, many of its own are here at once, and all tell of a time
+ * before what we have sent since. */
+static void look_for_frames(struct slot *s)
+{
+	unsigned more = s->was_heard ? 1 : 0;
+	s->stuck_beats = jobs_are_stuck(s) ? s->stuck_beats + more : 0;
+	s->missing_beats = results_are_missing(s) ? s->missing_beats + more : 0;
+	s->jobs_there = s->jobs_said;
 	s->results_here = s->inbox.sequence;
-	s->missing_beats = missing ? s->missing_beats + (s->was_heard ? 1 : 0) : 0;
 	s->was_heard = false;
-	if (s->missing_beats > STUCK_BEATS) {
-		slot_doom(s, DOOM_PROTO); /* what it still holds runs again */
+	if (s->stuck_beats > STUCK_BEATS || s->missing_beats > STUCK_BEATS) {
+		slot_doom(s, DOOM_PROTO); /* what it should hold runs again */
 	}
 }
 
@@ -450,7 +463,7 @@ void slot_beat(struct slot *s)
 		if (limit_ms && s->silent_beats > limit_ms / SLOT_BEAT_MS + 1) {
 			slot_doom(s, DOOM_SILENT);
 		}
-		look_for_results(s);
+		look_for_frames(s);
 	} else if (s->state == SLOT_LOST && s->silent_beats > BURIAL_BEATS) {
 		pool_break(s->pool, "the forkserver does not answer");
 	} else if (s->state == SLOT_LOST) {
