@@ -286,8 +286,7 @@ static bool is_idle(const struct slot *s)
 
 static bool has_excess(const struct slot *s)
 {
-	return (s->state == SLOT_READY || s->state == SLOT_DRAINING) &&
-	       s->held.ct > s->concurrency && s->blackbox;
+	return s->state == SLOT_READY && s->held.ct > s->concurrency;
 }
 
 static void recall(struct slot *s)
@@ -363,6 +362,13 @@ void dispatch_run(struct pm_pool *pool)
 	}
 }
 
+/* It has had its share, and none of it can be taken back any more: then it would leave
+ * with less. */
+static bool is_used_up(const struct slot *s)
+{
+	return s->state == SLOT_READY && !may_take(s) && !has_excess(s);
+}
+
 void dispatch_flush(struct pm_pool *pool)
 {
 	for (unsigned i = 0; i < pool->slot_ct; i++) {
@@ -373,7 +379,7 @@ void dispatch_flush(struct pm_pool *pool)
 		if (s->cancels.len) {
 			slot_send_cancels(s);
 		}
-		if (s->state == SLOT_READY && !may_take(s)) {
+		if (is_used_up(s)) {
 			slot_recycle(s);
 		}
 	}

@@ -84,3 +84,83 @@ Test(fleet, jobs_that_do_not_arrive_run_elsewhere, .timeout = LIMIT)
 	pm_future_free(&future);
 	fleet_close();
 }
+
+/* ------------------------------------------------------------------- recycling */
+
+static void read_all(struct hand *h)
+{
+	while (hand_read(h)) {
+	}
+}
+
+/* They begin and end what they have, until the pool has so many results. */
+struct work {
+	uint64_t results;
+	struct hand *but; /* it does not; or NULL */
+};
+
+static bool have_worked(void *ctx)
+{
+	const struct work *w = ctx;
+	for (unsigned i = 0; i < FLEET_HANDS; i++) {
+		struct hand *h = &fleet.hands[i];
+		read_all(h);
+		while (h != w->but && h->alive && hand_begin(h)) {
+			hand_end(h, h->begun_ct - 1);
+		}
+		if (h->alive) {
+			hand_flush(h);
+		}
+	}
+	return fleet.pool->stats.results >= w->results;
+}
+
+static void submit_many(pm_future **futures, uint32_t first, uint32_t ct)
+{
+	for (uint32_t i = 0; i < ct; i++) {
+		futures[first + i] = fleet_submit(first + i, true);
+	}
+}
+
+static void check_and_free(pm_future **futures, uint32_t ct)
+{
+	for (uint32_t i = 0; i < ct; i++) {
+		const struct pm_result *r = pm_future_result(futures[i]);
+		struct fleet_order order;
+		cr_assert(r, "job %u has no result", i);
+		cr_assert_eq(r->error, 0, "job %u: %s", i, r->message);
+		memcpy(&order, r->bytes, sizeof(order));
+		cr_assert_eq(order.number, i);
+		cr_assert_eq(fleet.begun[i], 1);
+		pm_future_free(&futures[i]);
+	}
+}
+
+/* Jobs that one was given in advance, and lost again to others, are none that it has
+ * had. */
+Test(fleet, a_worker_has_all_its_jobs_before_it_is_replaced, .timeout = LIMIT)
+{
+	enum { MAX = 5, JOBS = 40 };
+	static pm_future *futures[JOBS];
+	open_fleet(2, 2, MAX);
+	for (unsigned i = 0; i < 2; i++) {
+		fleet.pool->slots[i].credit.prefetch = MAX;
+	}
+	submit_many(futures, 0, 2 * MAX);
+	struct hand *slow = &fleet.hands[0];
+	fleet_until(has_jobs, &(struct has){slow, MAX});
+	cr_assert(hand_begin(slow));
+	/* the other one, and who comes after it, do all but what has begun */
+	fleet_until(have_worked, &(struct work){2 * MAX - 1, slow});
+	submit_many(futures, 2 * MAX, JOBS - 2 * MAX);
+	hand_end(slow, 0);
+	fleet_until(have_worked, &(struct work){JOBS, NULL});
+	cr_assert_gt(fleet.pool->stats.workers_recycled, 0);
+	cr_assert_eq(fleet.did_min, MAX, "one has left after %llu jobs",
+		(unsigned long long)fleet.did_min);
+	cr_assert_eq(fleet.did_max, MAX);
+	cr_assert_leq(fleet.most, 2, "%u at once", fleet.most);
+	cr_assert_eq(fleet.pool->stats.workers_lost, 0);
+	check_and_free(futures, JOBS);
+	fleet_close();
+}
