@@ -177,13 +177,14 @@ static void send_job(struct pm_pool *pool, struct job *job, struct slot *s)
 
 /* ---------------------------------------------------------------- suspects */
 
-/* The ready slot that will be empty first. */
+/* The ready slot whose place will be empty first. */
 static struct slot *choose_quarantine(struct pm_pool *pool)
 {
 	struct slot *best = NULL;
 	for (unsigned i = 0; i < pool->slot_ct; i++) {
 		struct slot *s = &pool->slots[i];
-		if (s->state == SLOT_READY && (!best || s->held.ct < best->held.ct)) {
+		if (s->state == SLOT_READY && may_take(s) &&
+			(!best || held_ct(s) < held_ct(best))) {
 			best = s;
 		}
 	}
@@ -217,7 +218,8 @@ static void run_suspects(struct pm_pool *pool)
 		s->quarantine = true;
 		pool->quarantine = s;
 	}
-	if (s->state == SLOT_READY && !s->held.ct && may_take(s)) {
+	if (s->state == SLOT_READY && !s->held.ct && may_take(s) &&
+		held_ct(s) < s->concurrency) {
 		send_job(pool, list_entry(first, struct job, link), s);
 	}
 }

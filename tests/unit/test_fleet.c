@@ -164,3 +164,52 @@ Test(fleet, a_worker_has_all_its_jobs_before_it_is_replaced, .timeout = LIMIT)
 	check_and_free(futures, JOBS);
 	fleet_close();
 }
+
+/* -------------------------------------------------------------------- suspects */
+
+/* As after two deaths of its worker: it is to run alone. */
+static pm_future *submit_suspect(uint32_t number)
+{
+	struct ledger *l = &fleet.pool->ledger;
+	pm_future *future = fleet_submit(number, true);
+	struct list_node *last = l->queue.head.prev;
+	ledger_requeue(l, list_entry(last, struct job, link), true);
+	return future;
+}
+
+static bool two_begun(void *unused)
+{
+	(void)unused;
+	for (unsigned i = 0; i < FLEET_HANDS; i++) {
+		read_all(&fleet.hands[i]);
+		while (fleet.hands[i].alive && hand_begin(&fleet.hands[i])) {
+		}
+	}
+	return fleet.inside == 2;
+}
+
+/* The successors. */
+static bool two_more_ready(void *unused)
+{
+	(void)unused;
+	return fleet.lives == 4 && pool_ready_ct(fleet.pool) == 2;
+}
+
+/* Its worker holds nothing else, and yet is the successor of one that does. */
+Test(fleet, a_suspect_keeps_to_the_concurrency, .timeout = LIMIT)
+{
+	enum { JOBS = 3 };
+	static pm_future *futures[JOBS];
+	open_fleet(2, 2, 1);
+	submit_many(futures, 0, 2);
+	fleet_until(two_begun, NULL);
+	fleet_until(two_more_ready, NULL);
+	futures[2] = submit_suspect(2);
+	pool_turn(fleet.pool);
+	cr_assert_eq(fleet.pool->ledger.suspects.ct, 1, "there is no place for it");
+	hand_end(&fleet.hands[0], 0);
+	hand_end(&fleet.hands[1], 0);
+	fleet_until(have_worked, &(struct work){JOBS, NULL});
+	check_and_free(futures, JOBS);
+	fleet_close();
+}
