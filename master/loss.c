@@ -108,7 +108,7 @@ void loss_settle(struct slot *s, int status)
 		}
 		struct verdict_evidence e = {
 			.begun = job->ordinal < begun || s->pool->single,
-			.next = none_begun && job->ordinal == begun,
+			.next = none_begun && &job->link == first,
 			.blamed = current == job->id,
 			.other = current != 0 && current != job->id,
 			.alone = alone,

@@ -213,3 +213,38 @@ Test(fleet, a_suspect_keeps_to_the_concurrency, .timeout = LIMIT)
 	check_and_free(futures, JOBS);
 	fleet_close();
 }
+
+/* ---------------------------------------------------------------------- deaths */
+
+static bool has_died(void *ctx)
+{
+	return fleet.pool->stats.workers_lost == *(uint64_t *)ctx;
+}
+
+/* It may be what kills workers while they take it in, whatever became of those that
+ * came before it. */
+Test(fleet, the_first_in_line_counts_a_death_behind_a_gap, .timeout = LIMIT)
+{
+	uint64_t one = 1;
+	open_fleet(1, 1, 0);
+	struct hand *h = &fleet.hands[0];
+	pm_future *gap = fleet_submit(0, false);
+	fleet_until(has_jobs, &(struct has){h, 1});
+	cr_assert_eq(pm_future_cancel(gap), 0);
+	fleet_until(has_jobs, &(struct has){h, 0});
+	hand_flush(h);
+	fleet_until(fleet_is_done, gap);
+	cr_assert_eq(pm_future_result(gap)->error, PM_ECANCELLED);
+	pm_future *next = fleet_submit(1, false);
+	fleet_until(has_jobs, &(struct has){h, 1});
+	hand_die(h, SIGKILL);
+	fleet_until(has_died, &one);
+	struct job *job = ledger_find(&fleet.pool->ledger, next->job);
+	cr_assert(job);
+	cr_assert_eq(job->deaths, 1);
+	cr_assert_eq(job->blamed, 0);
+	pm_future_free(&gap);
+	pm_future_free(&next);
+	fleet_until(have_worked, &(struct work){2, NULL});
+	fleet_close();
+}
