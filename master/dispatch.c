@@ -28,10 +28,19 @@ static size_t held_ct(const struct slot *s)
 	return ct;
 }
 
+/* While those before it still have jobs it gets none in advance: it would begin them
+ * beside theirs, and more would run at once than may. */
+static bool has_room(struct slot *s, uint64_t now_us)
+{
+	size_t ct = held_ct(s);
+	return ct > s->held.ct ? ct < s->concurrency
+			       : credit_has_room(&s->credit, ct, now_us);
+}
+
 static bool has_credit(struct slot *s, uint64_t now_us)
 {
 	return s->state == SLOT_READY && !s->quarantine && !s->outbox.waiting_bytes &&
-	       may_take(s) && credit_has_room(&s->credit, held_ct(s), now_us);
+	       may_take(s) && has_room(s, now_us);
 }
 
 /* May it get this job; NULL: any?  One that shares a map with other lanes and is not

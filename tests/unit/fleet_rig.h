@@ -218,6 +218,15 @@ static inline bool hand_begin(struct hand *h)
 	return false;
 }
 
+/* What was taken back, as far as it stands in front. */
+static inline void hand_drop(struct hand *h)
+{
+	while (h->alive && h->begun_ct < h->held_ct &&
+		h->held[h->begun_ct].epoch != blackbox_epoch(h->blackbox)) {
+		hand_remove(h, h->begun_ct);
+	}
+}
+
 /* Its result is put into the frame that is open. */
 static inline void hand_end(struct hand *h, size_t i)
 {
@@ -312,6 +321,9 @@ static inline void hand_look(struct hand *h)
 		}
 		h->cancel_ct = 0;
 	}
+	while (h->alive && h->draining && hand_read(h)) {
+	}
+	hand_drop(h);
 	if (h->alive && h->draining && !h->said_bye && h->held_ct == 0 &&
 		h->inbox.sequence >= h->last_jobs) {
 		hand_flush(h);

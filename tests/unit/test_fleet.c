@@ -3,6 +3,7 @@
  * Unit tests of the master as a whole: dispatch, slots, losses, recycling, against
  * workers that are played by the test, so that everything happens in a given order.
  */
+#include "tests/unit/dice.h"
 #include "tests/unit/fleet_rig.h"
 
 enum { LIMIT = 60 }; /* seconds for each test */
@@ -165,6 +166,36 @@ Test(fleet, a_worker_has_all_its_jobs_before_it_is_replaced, .timeout = LIMIT)
 	fleet_close();
 }
 
+static bool has_successor(void *unused)
+{
+	(void)unused;
+	return fleet.pool->slots[1].state == SLOT_READY;
+}
+
+/* It is quick, and may have a line; but that would begin beside what sleeps in the one
+ * before it. */
+Test(fleet, a_successor_keeps_to_the_concurrency, .timeout = LIMIT)
+{
+	enum { JOBS = 4 };
+	static pm_future *futures[JOBS];
+	open_fleet(1, 2, 2);
+	submit_many(futures, 0, 2);
+	struct hand *h = &fleet.hands[0];
+	fleet_until(has_jobs, &(struct has){h, 2});
+	cr_assert(hand_begin(h) && hand_begin(h));
+	hand_end(h, 1);
+	fleet_until(have_worked, &(struct work){1, h});
+	fleet_until(has_successor, NULL);
+	fleet.pool->slots[1].credit.prefetch = 10;
+	submit_many(futures, 2, 2);
+	pool_turn(fleet.pool);
+	cr_assert_eq(fleet.pool->slots[1].held.ct, 1);
+	hand_end(h, 0);
+	fleet_until(have_worked, &(struct work){JOBS, NULL});
+	check_and_free(futures, JOBS);
+	fleet_close();
+}
+
 /* -------------------------------------------------------------------- suspects */
 
 /* As after two deaths of its worker: it is to run alone. */
@@ -247,4 +278,164 @@ Test(fleet, the_first_in_line_counts_a_death_behind_a_gap, .timeout = LIMIT)
 	pm_future_free(&next);
 	fleet_until(have_worked, &(struct work){2, NULL});
 	fleet_close();
+}
+
+/* ---------------------------------------------------------------- all together
+ *
+ * Workers read, begin, end, send and die in any order, and the master takes jobs back.
+ * Whatever happens: each job has one result, in order, and one that must not run twice
+ * has not. */
+
+enum { CHAOS_JOBS = 400, CHAOS_CONCURRENCY = 6 };
+
+static struct {
+	uint64_t seed;
+	uint32_t given, taken;
+	uint64_t deaths;
+} chaos;
+
+static bool is_once(uint32_t number)
+{
+	return number % 3 == 0;
+}
+
+static int chaos_source(void *ctx, struct pm_job *job)
+{
+	static struct fleet_order order;
+	(void)ctx;
+	if (chaos.given == CHAOS_JOBS) {
+		return PM_SOURCE_END;
+	}
+	order.number = chaos.given++;
+	*job = PM_JOB(order);
+	job->once = is_once(order.number);
+	return PM_SOURCE_JOB;
+}
+
+/* It is lost when it had begun and must not run twice; no other is poison. */
+static int chaos_sink(void *ctx, const struct pm_result *r)
+{
+	struct fleet_order order;
+	(void)ctx;
+	cr_assert_eq(r->index, chaos.taken, "out of order");
+	memcpy(&order, r->arg, sizeof(order));
+	cr_assert_eq(order.number, chaos.taken);
+	if (r->error) {
+		cr_assert_eq(r->error, PM_EWORKERLOST, "%s", pm_error_name(r->error));
+		cr_assert(is_once(order.number) || chaos.deaths > 1, "%s", r->message);
+	} else {
+		memcpy(&order, r->bytes, sizeof(order));
+		cr_assert_eq(order.number, chaos.taken, "another one's result");
+	}
+	unsigned begun = fleet.begun[order.number];
+	cr_assert_geq(begun, r->error && !is_once(order.number) ? 0 : 1);
+	cr_assert_leq(begun, is_once(order.number) ? 1 : CHAOS_JOBS);
+	chaos.taken++;
+	return PM_SINK_TAKEN;
+}
+
+static size_t roll(size_t sides)
+{
+	return dice_below(&chaos.seed, sides);
+}
+
+/* With some job on the CPU, or none; what it has not sent is lost. */
+static void chaos_kill(struct hand *h)
+{
+	if (h->begun_ct && roll(2)) {
+		atomic_store(&h->blackbox->current, h->held[roll(h->begun_ct)].id);
+	}
+	chaos.deaths++;
+	hand_die(h, SIGKILL);
+}
+
+static void chaos_act(struct hand *h)
+{
+	switch (roll(200)) {
+	case 0:
+		if (h->said_hello) {
+			chaos_kill(h);
+		}
+		break;
+	case 1:
+		hand_beat(h);
+		break;
+	default:
+		if (roll(4) == 0) {
+			(void)hand_read(h);
+		} else if (roll(3) == 0) {
+			(void)hand_begin(h);
+		} else if (roll(2) && h->begun_ct) {
+			hand_end(h, roll(h->begun_ct));
+		} else if (roll(2)) {
+			hand_flush(h);
+		}
+	}
+}
+
+/* The master believes in a large line, or that one has not moved for long. */
+static void chaos_master(void)
+{
+	struct slot *s = &fleet.pool->slots[roll(fleet.pool->slot_ct)];
+	if (roll(2)) {
+		s->credit.prefetch = (unsigned)roll(20);
+	} else {
+		s->moved_at_us = 0;
+	}
+	pm_pool_wake(fleet.pool);
+}
+
+static bool chaos_step(void *future)
+{
+	for (int i = 0; i < 1000; i++) {
+		struct hand *h = &fleet.hands[roll(FLEET_HANDS)];
+		if (h->alive) {
+			chaos_act(h);
+		}
+		if (roll(40) == 0) {
+			chaos_master();
+			fleet_turn();
+		}
+	}
+	return pm_future_state(future) == PM_DONE;
+}
+
+static void run_chaos(uint64_t seed, unsigned max_jobs)
+{
+	pm_future *future = NULL;
+	struct pm_stream stream = {.task = fleet_task,
+		.source = chaos_source,
+		.sink = chaos_sink,
+		.window = 100};
+	chaos.seed = seed;
+	chaos.given = chaos.taken = 0;
+	chaos.deaths = 0;
+	memset(fleet.begun, 0, sizeof(fleet.begun));
+	fleet.most = fleet.inside = 0;
+	open_fleet(3, CHAOS_CONCURRENCY, max_jobs);
+	cr_assert_eq(pm_map_async(fleet.pool, &stream, &future), 0);
+	fleet_until(chaos_step, future);
+	cr_assert_eq(pm_future_result(future)->error, 0);
+	cr_assert_eq(chaos.taken, CHAOS_JOBS);
+	cr_assert_leq(fleet.most, CHAOS_CONCURRENCY, "%u at once", fleet.most);
+	cr_assert_leq(fleet.did_max, max_jobs ? max_jobs : CHAOS_JOBS);
+	cr_assert(
+		!max_jobs || fleet.did_min >= max_jobs, "%u", (unsigned)fleet.did_min);
+	fleet_until(has_died, &chaos.deaths); /* as many, and no innocent */
+	pm_future_free(&future);
+	fleet_close();
+}
+
+Test(fleet, gives_each_job_one_result_whatever_dies, .timeout = LIMIT)
+{
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		run_chaos(seed, 0);
+	}
+}
+
+Test(fleet, gives_each_job_one_result_while_workers_are_replaced, .timeout = LIMIT)
+{
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		run_chaos(seed, 7);
+	}
 }
