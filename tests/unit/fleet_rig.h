@@ -50,7 +50,7 @@ struct hand {
 	struct blackbox *blackbox;
 	struct fleet_job held[FLEET_HELD];
 	size_t held_ct, begun_ct;
-	uint64_t came_ct, did_ct; /* jobs that came, jobs that began */
+	uint64_t came_ct, did_ct; /* jobs that came; that began, or never will */
 	uint64_t last_jobs;
 	uint64_t cancels[PROTO_CANCEL_MAX], cancel_at;
 	size_t cancel_ct;
@@ -262,6 +262,7 @@ static inline void hand_cancel(struct hand *h, uint64_t id)
 		}
 		job->cancelled = true;
 		if (!job->begun) {
+			h->did_ct++;
 			hand_end(h, i);
 		}
 		return;

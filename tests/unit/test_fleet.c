@@ -286,11 +286,13 @@ Test(fleet, the_first_in_line_counts_a_death_behind_a_gap, .timeout = LIMIT)
  * Whatever happens: each job has one result, in order, and one that must not run twice
  * has not. */
 
-enum { CHAOS_JOBS = 400, CHAOS_CONCURRENCY = 6 };
+enum { CHAOS_JOBS = 400, CHAOS_FUTURES = 100, CHAOS_CONCURRENCY = 6 };
 
 static struct {
 	uint64_t seed;
 	uint32_t given, taken;
+	pm_future *
+		futures[CHAOS_FUTURES]; /* jobs of their own, behind those of the map */
 	uint64_t deaths;
 } chaos;
 
@@ -385,6 +387,35 @@ static void chaos_master(void)
 	pm_pool_wake(fleet.pool);
 }
 
+/* They may be cancelled at any time: then they have that as their result, or another
+ * one if that was quicker. */
+static void chaos_cancel(void)
+{
+	(void)pm_future_cancel(chaos.futures[roll(CHAOS_FUTURES)]);
+}
+
+static void check_futures(void)
+{
+	for (uint32_t i = 0; i < CHAOS_FUTURES; i++) {
+		uint32_t number = CHAOS_JOBS + i;
+		int error = pm_future_result(chaos.futures[i])->error;
+		cr_assert(!error || error == PM_ECANCELLED || error == PM_EWORKERLOST,
+			"%s", pm_error_name(error));
+		cr_assert(error || fleet.begun[number]);
+		cr_assert_leq(fleet.begun[number], is_once(number) ? 1 : CHAOS_JOBS);
+		pm_future_free(&chaos.futures[i]);
+	}
+}
+
+static bool all_done(pm_future *map)
+{
+	bool done = pm_future_state(map) == PM_DONE;
+	for (size_t i = 0; i < CHAOS_FUTURES && done; i++) {
+		done = pm_future_state(chaos.futures[i]) == PM_DONE;
+	}
+	return done;
+}
+
 static bool chaos_step(void *future)
 {
 	for (int i = 0; i < 1000; i++) {
@@ -394,10 +425,11 @@ static bool chaos_step(void *future)
 		}
 		if (roll(40) == 0) {
 			chaos_master();
+			chaos_cancel();
 			fleet_turn();
 		}
 	}
-	return pm_future_state(future) == PM_DONE;
+	return all_done(future);
 }
 
 static void run_chaos(uint64_t seed, unsigned max_jobs)
@@ -414,9 +446,14 @@ static void run_chaos(uint64_t seed, unsigned max_jobs)
 	fleet.most = fleet.inside = 0;
 	open_fleet(3, CHAOS_CONCURRENCY, max_jobs);
 	cr_assert_eq(pm_map_async(fleet.pool, &stream, &future), 0);
+	for (uint32_t i = 0; i < CHAOS_FUTURES; i++) {
+		chaos.futures[i] =
+			fleet_submit(CHAOS_JOBS + i, is_once(CHAOS_JOBS + i));
+	}
 	fleet_until(chaos_step, future);
 	cr_assert_eq(pm_future_result(future)->error, 0);
 	cr_assert_eq(chaos.taken, CHAOS_JOBS);
+	check_futures();
 	cr_assert_leq(fleet.most, CHAOS_CONCURRENCY, "%u at once", fleet.most);
 	cr_assert_leq(fleet.did_max, max_jobs ? max_jobs : CHAOS_JOBS);
 	cr_assert(
