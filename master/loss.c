@@ -14,17 +14,37 @@
 #include "master/pool.h"
 #include "master/verdict.h"
 
-static void set_cause(const struct slot *s, int status, struct pm_result *r)
+/* The worker's loop did not turn: because of this job, of another one, or of neither,
+ * when somebody has stopped the process. */
+static void describe_silence(
+	const struct slot *s, const struct job *job, char *text, size_t size)
 {
-	char text[160];
+	uint64_t current = s->blackbox ? atomic_load(&s->blackbox->current) : 0;
+	unsigned ms = s->pool->options.hang_timeout_ms;
+	if (current == job->id) {
+		snprintf(text, size,
+			"the task kept the CPU for more than %u ms, or a call in it "
+			"blocked, and its worker was killed: use pm_await_thread() for "
+			"what takes so long, or raise hang_timeout_ms",
+			ms);
+	} else {
+		snprintf(text, size, "%s was silent for more than %u ms and was killed",
+			current ? "its worker, which another task kept busy,"
+				: "its worker",
+			ms);
+	}
+}
+
+static void set_cause(
+	const struct slot *s, const struct job *job, int status, struct pm_result *r)
+{
+	char text[256];
 	if (s->blackbox && atomic_load(&s->blackbox->overflow)) {
 		snprintf(text, sizeof text,
 			"a task ran over the end of its stack of %zu bytes (signal %d)",
 			s->pool->options.stack_bytes, WTERMSIG(status));
 	} else if (s->doom == DOOM_SILENT) {
-		snprintf(text, sizeof text,
-			"worker was silent for %u ms and was killed",
-			s->pool->options.hang_timeout_ms);
+		describe_silence(s, job, text, sizeof text);
 	} else if (s->doom == DOOM_MEMORY) {
 		snprintf(text, sizeof text,
 			"worker exceeded its memory limit of %zu bytes and was killed",
@@ -43,7 +63,7 @@ static void set_cause(const struct slot *s, int status, struct pm_result *r)
 
 static void fail(const struct slot *s, struct job *job, int status)
 {
-	set_cause(s, status, &job->result);
+	set_cause(s, job, status, &job->result);
 	job->result.error = PM_EWORKERLOST;
 	if (job->stop) { /* it was to end anyway: that is why it did */
 		cancel_fill(&job->result, job->stop, pm_error_text(job->stop));

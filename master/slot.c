@@ -551,6 +551,10 @@ static void describe(const struct slot *s, int status, char *out, size_t size)
 			"a worker exceeded its memory limit of %zu bytes and was "
 			"killed",
 			s->pool->options.worker_memory_bytes);
+	} else if (s->doom == DOOM_SILENT) {
+		snprintf(out, size,
+			"a worker was silent for more than %u ms and was killed",
+			s->pool->options.hang_timeout_ms);
 	} else if (WIFSIGNALED(status)) {
 		snprintf(out, size, "a worker died by signal %d (%s)", WTERMSIG(status),
 			strsignal(WTERMSIG(status)));

@@ -476,3 +476,42 @@ Test(fleet, gives_each_job_one_result_while_workers_are_replaced, .timeout = LIM
 		run_chaos(seed, 7);
 	}
 }
+
+/* --------------------------------------------------------------------- silence */
+
+static void check_message(pm_future **future, const char *words)
+{
+	const struct pm_result *r = pm_future_result(*future);
+	cr_assert_eq(r->error, PM_EWORKERLOST);
+	cr_assert(strstr(r->message, words), "%s", r->message);
+	pm_future_free(future);
+}
+
+/* Each of the two learns what it had to do with it. */
+static void hang(bool in_first, const char *of_first, const char *of_second)
+{
+	uint64_t one = 1;
+	open_fleet(1, 2, 0);
+	struct hand *h = &fleet.hands[0];
+	pm_future *first = fleet_submit(0, true), *second = fleet_submit(1, true);
+	fleet_until(has_jobs, &(struct has){h, 2});
+	cr_assert(hand_begin(h) && hand_begin(h));
+	atomic_store(&h->blackbox->current, in_first ? h->held[0].id : 0);
+	slot_doom(&fleet.pool->slots[0], DOOM_SILENT);
+	fleet_until(has_died, &one);
+	check_message(&first, of_first);
+	check_message(&second, of_second);
+	fleet_close();
+}
+
+Test(fleet, says_which_task_kept_a_worker_busy, .timeout = LIMIT)
+{
+	hang(true, "the task kept the CPU for more than 10000 ms",
+		"which another task kept busy, was silent for more than 10000 ms");
+}
+
+Test(fleet, says_that_a_worker_was_silent, .timeout = LIMIT)
+{
+	hang(false, "its worker was silent for more than 10000 ms",
+		"its worker was silent for more than 10000 ms");
+}
