@@ -20,7 +20,9 @@
 #include "common/error.h"
 #include "common/poolmap.h"
 
-/* A directory younger than this may belong to a pool that has not locked it yet. */
+/* A directory younger than this may belong to a pool that has not locked it yet: so
+ * those that are just being made are left in peace.  No more hangs on it: when the
+ * clock is set, it is the lock that decides whose the directory is. */
 enum { STALE_AFTER_S = 10 };
 
 #define NAME_FORMAT "poolmap-%lu-"
@@ -39,24 +41,43 @@ void rundir_remove(const char *path)
 	rmdir(path);
 }
 
-/* Nobody holds its lock, and it is old enough to have been locked. */
-static bool is_stale(int parent_fd, const char *name)
+static bool is_old(int parent_fd, const char *name)
 {
 	struct stat st;
-	if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-		!S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
-		time(NULL) - st.st_mtime < STALE_AFTER_S) {
-		return false;
+	return fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+	       time(NULL) - st.st_mtime >= STALE_AFTER_S;
+}
+
+/* Take the lock of a directory that nobody has; -1: somebody does, or it is young.
+ * The lock file is made when there is none: who is about to make it, too, then sees
+ * that it has lost. */
+static int lock_stale(int parent_fd, const char *name)
+{
+	char path[NAME_MAX + 8];
+	if (!is_old(parent_fd, name)) {
+		return -1;
 	}
-	char lock[NAME_MAX + 8];
-	snprintf(lock, sizeof lock, "%s/lock", name);
-	int fd = openat(parent_fd, lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0) {
-		return errno == ENOENT;
+	snprintf(path, sizeof path, "%s/lock", name);
+	int fd = openat(
+		parent_fd, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		close(fd);
+		fd = -1;
 	}
-	bool free_lock = flock(fd, LOCK_EX | LOCK_NB) == 0;
-	close(fd);
-	return free_lock;
+	return fd;
+}
+
+static void sweep_one(int parent_fd, const char *parent, const char *name)
+{
+	char path[PATH_MAX];
+	int len = snprintf(path, sizeof path, "%s/%s", parent, name);
+	int fd =
+		len > 0 && (size_t)len < sizeof path ? lock_stale(parent_fd, name) : -1;
+	if (fd >= 0) {
+		rundir_remove(path);
+		close(fd);
+	}
 }
 
 /* Clear what pools left that were killed together with their forkserver. */
@@ -70,29 +91,26 @@ static void sweep(const char *parent)
 	snprintf(prefix, sizeof prefix, NAME_FORMAT, (unsigned long)geteuid());
 	struct dirent *entry;
 	while ((entry = readdir(dir))) {
-		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
-			is_stale(dirfd(dir), entry->d_name)) {
-			char path[PATH_MAX];
-			int len = snprintf(
-				path, sizeof path, "%s/%s", parent, entry->d_name);
-			if (len > 0 && (size_t)len < sizeof path) {
-				rundir_remove(path);
-			}
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0) {
+			sweep_one(dirfd(dir), parent, entry->d_name);
 		}
 	}
 	closedir(dir);
 }
 
+/* Ours, and still there: whoever took it for an old one has locked and removed it. */
 static int lock(struct rundir *r)
 {
+	struct stat st;
 	char path[RUNDIR_PATH_MAX + 8];
 	snprintf(path, sizeof path, "%s/lock", r->path);
 	r->lock_fd =
 		open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (r->lock_fd < 0 || flock(r->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+	if (r->lock_fd < 0 || flock(r->lock_fd, LOCK_EX | LOCK_NB) < 0 ||
+		fstat(r->lock_fd, &st) < 0) {
 		return error_note_errno(PM_ESYSTEM, "cannot lock %s", path);
 	}
-	return 0;
+	return st.st_nlink ? 0 : error_note(PM_ESYSTEM, "%s was removed", path);
 }
 
 /* 64 random bits: nobody guesses the name, and no two pools draw the same. */

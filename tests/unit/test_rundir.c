@@ -10,7 +10,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/poolmap.h"
 #include "master/rundir.h"
@@ -462,6 +464,41 @@ Test(rundir, removes_no_directory_inside_one, .timeout = 10)
 	make_file(file);
 	make_old(path);
 	expect_swept(false, file);
+}
+
+/* ------------------------------------------------------------ two at a time */
+
+static void (*before_lock)(void); /* once; NULL: nothing happens */
+
+/* In place of libc's, which it calls. */
+int flock(int fd, int how)
+{
+	void (*what)(void) = before_lock;
+	before_lock = NULL;
+	if (what) {
+		what();
+	}
+	return (int)syscall(SYS_flock, fd, how);
+}
+
+/* The clock of the wall is set forward, and another pool sweeps. */
+static void jump_and_sweep(void)
+{
+	struct rundir other;
+	make_old(r.path);
+	cr_assert_eq(rundir_open(&other, scratch, NULL, NULL), 0);
+	rundir_close(&other);
+}
+
+/* The directory that we are making is taken for an old one: then we have none, instead
+ * of one that is not there. */
+Test(rundir, that_is_swept_while_it_is_made_is_not_there, .timeout = 10)
+{
+	before_lock = jump_and_sweep;
+	cr_assert_eq(rundir_open(&r, scratch, NULL, NULL), PM_ESYSTEM);
+	cr_assert(strstr(pm_last_error(), "was removed"), "%s", pm_last_error());
+	cr_assert_eq(r.lock_fd, -1);
+	cr_assert_str_empty(r.path);
 }
 
 /* ------------------------------------------------------------- announcement */
