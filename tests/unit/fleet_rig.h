@@ -25,7 +25,13 @@
 #include "master/pool.h"
 #include "tests/support/harness.h"
 
-enum { FLEET_HANDS = 16, FLEET_HELD = 4096, FLEET_JOBS = 4096 };
+enum {
+	FLEET_HANDS = 16,
+	FLEET_HELD = 4096,
+	FLEET_JOBS = 4096,
+	FLEET_ALONE = 2000,
+	FLEET_GROUPS = 5
+};
 
 struct fleet_order {
 	uint32_t number; /* below FLEET_JOBS */
@@ -35,7 +41,8 @@ struct fleet_order {
 struct fleet_job {
 	uint64_t id, ordinal;
 	uint32_t attempt, epoch, number;
-	bool begun, cancelled;
+	bool begun;
+	int error; /* that it will end with */
 };
 
 /* A worker. */
@@ -66,8 +73,12 @@ static struct {
 	struct hand hands[FLEET_HANDS]; /* by slot */
 	unsigned begun[FLEET_JOBS];     /* times that job N began */
 	unsigned inside, most;          /* jobs that have begun and not ended */
-	unsigned lives;                 /* workers that there were */
-	uint64_t did_max, did_min;      /* jobs of those that left in order */
+	unsigned group[FLEET_GROUPS];   /* of these, those with such a number */
+	unsigned group_most;
+	/* adds jobs to a result; or NULL */
+	void (*emit)(uint32_t number, struct buf *emits);
+	unsigned lives;            /* workers that there were */
+	uint64_t did_max, did_min; /* jobs of those that left in order */
 } fleet = {.door = -1, .blackbox = -1};
 
 /* ------------------------------------------- instead of the real forkserver */
@@ -134,11 +145,38 @@ static inline void hand_start(const struct boot *boot, int lifeline, int blackbo
 	fleet_report(h, CONTROL_SPAWNED, 0);
 }
 
+/* The last one: those on their own. */
+static inline unsigned fleet_group(uint32_t number)
+{
+	return number >= FLEET_ALONE ? FLEET_GROUPS - 1 : number % (FLEET_GROUPS - 1);
+}
+
+static inline void fleet_leave(const struct fleet_job *job)
+{
+	if (job->begun) {
+		fleet.inside--;
+		fleet.group[fleet_group(job->number)]--;
+	}
+}
+
+static inline void fleet_enter(const struct fleet_job *job)
+{
+	unsigned in_group = ++fleet.group[fleet_group(job->number)];
+	fleet.begun[job->number]++;
+	fleet.inside++;
+	fleet.most = fleet.inside > fleet.most ? fleet.inside : fleet.most;
+	if (job->number < FLEET_ALONE && in_group > fleet.group_most) {
+		fleet.group_most = in_group;
+	}
+}
+
 /* Whatever it has not sent is lost. */
 static inline void hand_die(struct hand *h, int status)
 {
 	h->alive = false;
-	fleet.inside -= (unsigned)h->begun_ct;
+	for (size_t i = 0; i < h->held_ct; i++) {
+		fleet_leave(&h->held[i]);
+	}
 	close(h->lifeline);
 	wire_close(&h->jobs);
 	wire_close(&h->results);
@@ -192,7 +230,7 @@ static inline enum inbox_verdict hand_take(
 static inline void hand_remove(struct hand *h, size_t i)
 {
 	h->begun_ct -= h->held[i].begun;
-	fleet.inside -= h->held[i].begun;
+	fleet_leave(&h->held[i]);
 	h->held_ct--;
 	memmove(&h->held[i], &h->held[i + 1], (h->held_ct - i) * sizeof *h->held);
 }
@@ -210,9 +248,7 @@ static inline bool hand_begin(struct hand *h)
 		job->begun = true;
 		h->begun_ct++;
 		h->did_ct++;
-		fleet.begun[job->number]++;
-		fleet.inside++;
-		fleet.most = fleet.inside > fleet.most ? fleet.inside : fleet.most;
+		fleet_enter(job);
 		return true;
 	}
 	return false;
@@ -234,15 +270,21 @@ static inline void hand_end(struct hand *h, size_t i)
 	struct fleet_order order = {.number = job->number};
 	struct proto_result result = {
 		.bytes = (const uint8_t *)&order, .len = sizeof order};
-	struct buf payload = {0};
-	if (job->cancelled) {
-		result = (struct proto_result){.error = PM_ECANCELLED};
+	struct buf payload = {0}, emits = {0};
+	if (job->error) {
+		result = (struct proto_result){.error = job->error};
+	}
+	if (fleet.emit) {
+		fleet.emit(job->number, &emits);
+		result.emits = (const uint8_t *)emits.data;
+		result.emits_len = emits.len;
 	}
 	cr_assert_eq(proto_result_put(&payload, &result), 0);
 	cr_assert_geq(outbox_put(&h->outbox, job->id, job->attempt, payload.data,
 			      payload.len),
 		0);
 	buf_fini(&payload);
+	buf_fini(&emits);
 	hand_remove(h, i);
 }
 
@@ -260,7 +302,7 @@ static inline void hand_cancel(struct hand *h, uint64_t id)
 		if (job->id != id || stale) {
 			continue;
 		}
-		job->cancelled = true;
+		job->error = PM_ECANCELLED;
 		if (!job->begun) {
 			h->did_ct++;
 			hand_end(h, i);
