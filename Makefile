@@ -60,7 +60,8 @@ $(B)/$(SONAME): $(LIB_OBJ)
 	@echo "  LD  $@"
 	@$(LINK) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(LIB_LIBS)
 	@ln -sf $(SONAME) $(B)/libpoolmap.so
-$(B)/poolmap: $(CLI_OBJ) $(B)/common/buf.o $(B)/common/name_hash.o $(B)/libpoolmap.a
+$(B)/poolmap: $(CLI_OBJ) $(B)/common/buf.o $(B)/common/method.o \
+		$(B)/common/name_hash.o $(B)/libpoolmap.a
 	@echo "  LD  $@"
 	@$(LINK) -o $@ $^ $(LIB_LIBS) $(CLI_LIBS)
 

@@ -42,7 +42,7 @@ static const char *printable(const char *text, char *out, size_t cap)
 	size_t n = 0;
 	for (; text[n] && n + 1 < cap; n++) {
 		unsigned char c = (unsigned char)text[n];
-		out[n] = c < 0x20 || c >= 0x7f ? '?' : text[n];
+		out[n] = (char)(c < 0x20 || c >= 0x7f ? '?' : c);
 	}
 	out[n] = '\0';
 	return out;
@@ -195,18 +195,6 @@ const char *request_method(const struct pm_request *request)
 		return request->method;
 	}
 	return request->body ? "POST" : "GET";
-}
-
-bool method_is_idempotent(const char *method)
-{
-	static const char *const methods[] = {
-		"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
-	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-		if (strcmp(method, methods[i]) == 0) {
-			return true;
-		}
-	}
-	return false;
 }
 
 static int check_method(const struct pm_request *request, struct pm_failure *failure)

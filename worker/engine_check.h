@@ -49,8 +49,4 @@ bool headers_have(const struct pm_header *headers, size_t ct, const char *name);
 /* The method it stands for: its own, or the default. */
 const char *request_method(const struct pm_request *request);
 
-/* May a request of this method be sent twice, as RFC 9110 has it?  The command, which
- * sees only what is public, asks worker/cli/fetch_request.c. */
-bool method_is_idempotent(const char *method);
-
 #endif

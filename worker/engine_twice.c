@@ -12,6 +12,7 @@
  * request there is only one reason to send it again: an HTTP/2 server has refused it
  * unseen, which may be done for all.
  */
+#include "common/method.h"
 #include "worker/engine_parts.h"
 
 static bool is_harmless(const struct transfer *t)
@@ -23,6 +24,7 @@ static bool is_harmless(const struct transfer *t)
 
 /* libcurl's: a connection is there, and the request follows. */
 static int before_request(
+	/* NOLINTNEXTLINE(readability-non-const-parameter): so libcurl has it */
 	void *ctx, char *remote_ip, char *local_ip, int remote_port, int local_port)
 {
 	struct transfer *t = ctx;

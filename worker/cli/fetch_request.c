@@ -5,10 +5,10 @@
 #include "worker/cli/fetch_request.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 
 #include "common/cli/settings.h"
+#include "common/method.h"
 
 /* --------------------------------------------------------------------- headers */
 
@@ -119,15 +119,7 @@ uint16_t fetch_request_retries(const struct job *job)
 
 bool fetch_request_idempotent(const struct job *job)
 {
-	static const char *const methods[] = {
-		"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
-	const char *method = method_of(job);
-	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-		if (strcmp(method, methods[i]) == 0) {
-			return true;
-		}
-	}
-	return false;
+	return method_is_idempotent(method_of(job));
 }
 
 /* --------------------------------------------------------------------- request */
