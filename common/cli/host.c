@@ -231,7 +231,7 @@ static bool is_leading_zero(const struct host *host)
  * the first @ for that, and a second one only inside of brackets. */
 static inline void add_byte(struct host *host, int c)
 {
-	if (c == '@' && !(host->has_user && host->text[0] == '[' && host->len)) {
+	if (c == '@' && !(host->has_user && host->len && host->text[0] == '[')) {
 		host->len = 0;
 		host->bad = false;
 		host->has_user = true;
@@ -488,6 +488,7 @@ static size_t write_lane(char *lane, bool secure, struct host *host, long port)
 	if (host->len > room) {
 		shorten(host, room);
 	}
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): it has a length */
 	memcpy(lane, scheme, len);
 	memcpy(lane + len, host->text, host->len);
 	len += host->len;
