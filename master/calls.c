@@ -77,12 +77,12 @@ static int run(struct map *m, struct pm_pool *pool, const struct pm_stream *stre
 
 int pm_map_stream(pm_pool *pool, const struct pm_stream *stream)
 {
-	int err = pool_check_task(pool, stream ? stream->task : NULL);
+	struct pm_stream copy = stream ? *stream : (struct pm_stream){0};
+	int err = pool_check_task(pool, copy.task);
 	if (err) {
 		return err;
 	}
 	struct map m = {0};
-	struct pm_stream copy = *stream;
 	err = map_check_stream(&copy, false);
 	return pool_leave(pool, err ? err : run(&m, pool, &copy));
 }

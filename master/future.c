@@ -143,8 +143,9 @@ static void call_back(struct pm_future *f)
 
 void future_call_back(struct pm_pool *pool)
 {
-	for (size_t ct = pool->due.ct; ct > 0 && !list_empty(&pool->due); ct--) {
-		struct list_node *n = list_pop_front(&pool->due);
+	struct list_node *n;
+	for (size_t ct = pool->due.ct; ct > 0 && (n = list_pop_front(&pool->due));
+		ct--) {
 		struct pm_future *f = list_entry(n, struct pm_future, due_link);
 		f->is_due = false;
 		call_back(f);
@@ -156,12 +157,17 @@ int pm_future_on_done(pm_future *f, pm_done_fn *done, void *ctx)
 	if (!f || !done) {
 		return error_note(PM_EINVAL, "a future and a function are needed");
 	}
-	int err = f->pool ? pool_check_thread(f->pool)
-			  : error_note(PM_ESTATE, "the pool was closed: no loop will "
-						  "call back");
-	struct callback *c = err ? NULL : malloc(sizeof *c);
+	if (!f->pool) {
+		return error_note(
+			PM_ESTATE, "the pool was closed: no loop will call back");
+	}
+	int err = pool_check_thread(f->pool);
+	if (err) {
+		return err;
+	}
+	struct callback *c = malloc(sizeof *c);
 	if (!c) {
-		return err ? err : error_note(PM_ENOMEM, "no memory for a callback");
+		return error_note(PM_ENOMEM, "no memory for a callback");
 	}
 	*c = (struct callback){.done = done, .ctx = ctx};
 	*f->callbacks_end = c;
@@ -242,11 +248,11 @@ void future_map_ended(struct pm_future *f, const struct map *m)
 
 int pm_map_async(pm_pool *pool, const struct pm_stream *stream, pm_future **future)
 {
-	int err = pool_check_task(pool, stream ? stream->task : NULL);
+	struct pm_stream copy = stream ? *stream : (struct pm_stream){0};
+	int err = pool_check_task(pool, copy.task);
 	if (err) {
 		return err;
 	}
-	struct pm_stream copy = *stream;
 	err = map_check_stream(&copy, false);
 	if (err) {
 		return err;

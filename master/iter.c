@@ -25,13 +25,15 @@ struct pm_iter {
 
 int pm_imap(pm_pool *pool, const struct pm_stream *stream, pm_iter **iter)
 {
-	int err = pool_check_task(pool, stream ? stream->task : NULL);
+	struct pm_stream copy = stream ? *stream : (struct pm_stream){0};
+	int err = pool_check_task(pool, copy.task);
 	if (err) {
 		return err;
 	}
-	struct pm_stream copy = *stream;
-	err = iter ? map_check_stream(&copy, true)
-		   : error_note(PM_EINVAL, "no place for the iterator");
+	if (!iter) {
+		return error_note(PM_EINVAL, "no place for the iterator");
+	}
+	err = map_check_stream(&copy, true);
 	if (err) {
 		return err;
 	}

@@ -53,11 +53,9 @@ static void move(struct thread_call *call, struct list *from, struct list *to,
 }
 
 /* Under the lock, but for the call itself.  It rings for the first of several. */
-static void run_next(void)
+static void run(struct thread_call *call)
 {
 	static const uint64_t one = 1;
-	struct thread_call *call =
-		list_entry(list_first(&self.queued), struct thread_call, link);
 	move(call, &self.queued, &self.running, THREAD_CALL_RUNNING);
 	pthread_mutex_unlock(&self.lock);
 	call->fn(call->arg);
@@ -74,8 +72,9 @@ static void *thread_main(void *unused)
 	(void)unused;
 	pthread_mutex_lock(&self.lock);
 	while (!self.stop) {
-		if (!list_empty(&self.queued)) {
-			run_next();
+		struct list_node *n = list_first(&self.queued);
+		if (n) {
+			run(list_entry(n, struct thread_call, link));
 			continue;
 		}
 		self.idle_ct++;

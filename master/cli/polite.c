@@ -125,20 +125,29 @@ static void forget(struct polite *p, struct host *h)
 
 /* ------------------------------------------------------------------------- idle */
 
-static void forget_oldest(struct polite *p)
+/* False when all have jobs. */
+static bool forget_oldest(struct polite *p)
 {
 	struct list_node *n = list_pop_front(&p->idle);
-	forget(p, list_entry(n, struct host, idle));
+	if (n) {
+		forget(p, list_entry(n, struct host, idle));
+	}
+	return n;
 }
 
 /* Room for so many more bytes of rules; false: hosts with jobs have it all. */
 static bool make_room(struct polite *p, size_t bytes)
 {
 	size_t max = p->options.bytes_max;
-	while (!list_empty(&p->idle) && (bytes > max || p->rule_bytes > max - bytes)) {
-		forget_oldest(p);
+	if (bytes > max) {
+		return false;
 	}
-	return bytes <= max && p->rule_bytes <= max - bytes;
+	while (p->rule_bytes > max - bytes) {
+		if (!forget_oldest(p)) {
+			return false;
+		}
+	}
+	return true;
 }
 
 /* Put it where it belongs.  It may be gone then. */
