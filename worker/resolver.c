@@ -52,12 +52,11 @@ static unsigned lifetime_s(const struct resolver_answer *answer, unsigned ttl_s)
 /* To the front of the list, if it is in it. */
 static void bring_forward(struct resolver_answer *answer, const struct address *first)
 {
-	struct address a = *first;
 	for (unsigned i = 1; i < answer->ct; i++) {
-		if (address_equal(&answer->addresses[i], &a)) {
+		if (address_equal(&answer->addresses[i], first)) {
 			memmove(&answer->addresses[1], &answer->addresses[0],
-				i * sizeof(a));
-			answer->addresses[0] = a;
+				i * sizeof(*first));
+			answer->addresses[0] = *first;
 			return;
 		}
 	}
@@ -66,10 +65,11 @@ static void bring_forward(struct resolver_answer *answer, const struct address *
 /* The address that was the first stays it as long as it is one. */
 static void remember(struct name *name, const struct resolver_answer *answer)
 {
-	struct resolver_answer before = name->answer;
+	const struct address first = name->answer.addresses[0];
+	const bool had_one = name->answer.ct;
 	name->answer = *answer;
-	if (before.ct) {
-		bring_forward(&name->answer, &before.addresses[0]);
+	if (had_one) {
+		bring_forward(&name->answer, &first);
 	}
 }
 
@@ -116,7 +116,7 @@ static void on_answer(
 	r->out--;
 	r->deserted -= list_empty(&name->waits);
 	remember(name, answer);
-	name->expires_ms = clock_now_ms() + lifetime_s(answer, ttl_s) * 1000u;
+	name->expires_ms = clock_now_ms() + lifetime_s(answer, ttl_s) * UINT64_C(1000);
 	struct resolver_answer told = name->answer; /* a callback may push it out */
 	struct list waits;
 	take_waits(name, &waits);
@@ -158,7 +158,7 @@ static size_t canonical(const char *host, char *out)
 	}
 	for (size_t i = 0; i < len; i++) {
 		char c = host[i];
-		out[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+		out[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 	}
 	out[len] = '\0';
 	return len;
