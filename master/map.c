@@ -431,7 +431,7 @@ static void timer_cb(evutil_socket_t fd, short what, void *ctx)
 static int start_timer(struct map *m)
 {
 	unsigned ms = m->stream.timeout_ms;
-	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L};
 	m->timer = ms ? evtimer_new(m->pool->base, timer_cb, m) : NULL;
 	return ms && (!m->timer || evtimer_add(m->timer, &tv) < 0) ? PM_ENOMEM : 0;
 }

@@ -200,7 +200,7 @@ static int open_base(struct pm_pool *pool)
 static int open_events(struct pm_pool *pool)
 {
 	struct event_base *base = pool->base;
-	struct timeval beat = {.tv_usec = SLOT_BEAT_MS * 1000};
+	struct timeval beat = {.tv_usec = SLOT_BEAT_MS * 1000L};
 	pool->turn_event = evtimer_new(base, turn_cb, pool);
 	pool->results_event = event_new(
 		base, pool->results.ready_fd, EV_READ | EV_PERSIST, results_cb, pool);

@@ -89,7 +89,7 @@ static void expired_cb(evutil_socket_t fd, short what, void *ctx)
 static struct event *start_timer(struct pm_pool *pool, int timeout_ms, bool *expired)
 {
 	struct timeval tv = {
-		.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+		.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000L};
 	struct event *e = evtimer_new(pool->base, expired_cb, expired);
 	if (e && evtimer_add(e, &tv) < 0) {
 		event_free(e);

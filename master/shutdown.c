@@ -143,7 +143,7 @@ static void deadline_cb(evutil_socket_t fd, short what, void *ctx)
 static struct event *start_timer(
 	struct pm_pool *pool, int ms, bool again, event_callback_fn callback)
 {
-	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L};
 	struct event *e =
 		event_new(pool->base, -1, again ? EV_PERSIST : 0, callback, pool);
 	if (e && event_add(e, &tv) < 0) {

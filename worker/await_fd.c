@@ -258,7 +258,7 @@ static int fail(const struct waiter *w, int code)
 static int start_timer(struct waiter *w, int timeout_ms)
 {
 	struct timeval tv = {
-		.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+		.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000L};
 	if (timeout_ms < 0) {
 		return 0;
 	}

@@ -116,7 +116,7 @@ static int fail_late(struct pm_task *task, int timeout_ms)
 static int wait_with_timer(struct child_wait *w, struct event *timer, int timeout_ms)
 {
 	struct timeval tv = {
-		.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+		.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000L};
 	if (timer && evtimer_add(timer, &tv) < 0) {
 		return task_fail(w->task, PM_ENOMEM);
 	}

@@ -124,7 +124,7 @@ void link_bye(uint64_t last_sequence)
 void link_open(struct event_base *base, const struct boot *boot, int lifeline)
 {
 	struct timeval beat = {.tv_sec = boot->heartbeat_ms / 1000,
-		.tv_usec = boot->heartbeat_ms % 1000 * 1000};
+		.tv_usec = boot->heartbeat_ms % 1000 * 1000L};
 	self.fd = lifeline;
 	self.route = boot->route;
 	self.readable =

@@ -63,7 +63,7 @@ struct question {
 
 static void keep_ticking(struct asker *a)
 {
-	struct timeval tv = {.tv_usec = TICK_MS * 1000};
+	struct timeval tv = {.tv_usec = TICK_MS * 1000L};
 	if (a->open && !event_pending(&a->tick, EV_TIMEOUT, NULL)) {
 		(void)event_add(&a->tick, &tv);
 	}

@@ -69,7 +69,7 @@ static void stop_sleep(void *ctx)
 
 int pm_sleep(pm_task *task, unsigned ms)
 {
-	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L};
 	struct event *timer = evtimer_new(worker_base(), sleep_cb, task);
 	if (!timer || evtimer_add(timer, &tv) < 0) {
 		if (timer) {

@@ -117,7 +117,7 @@ static int copy_answer(
 	}
 	struct tcp_addresses *all =
 		calloc(1, sizeof *all + ct * sizeof(struct tcp_address));
-	for (struct addrinfo *a = q->answer; all && a; a = a->ai_next) {
+	for (struct addrinfo *a = all ? q->answer : NULL; a; a = a->ai_next) {
 		struct tcp_address *to = &all->each[all->ct++];
 		memcpy(&to->at, a->ai_addr, a->ai_addrlen);
 		to->len = a->ai_addrlen;
@@ -219,7 +219,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 static int start_timer(struct lookup *l, int timeout_ms)
 {
 	struct timeval tv = {
-		.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+		.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000L};
 	if (timeout_ms < 0) {
 		return 0;
 	}

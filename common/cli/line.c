@@ -78,7 +78,8 @@ static char *put_seconds(char *at, uint64_t us)
 	at = put_number(at, us / 1000000);
 	*at++ = '.';
 	for (unsigned scale = 10000; scale > 0; scale /= 100) {
-		memcpy(at, digit_pairs + rest / scale % 100 * 2, 2);
+		size_t pair = rest / scale % 100;
+		memcpy(at, &digit_pairs[2 * pair], 2);
 		at += 2;
 	}
 	return at;

@@ -156,7 +156,8 @@ static int64_t seconds_of(const struct date *d)
 	int64_t month = (d->month + 9) % 12;
 	int64_t days = year * 365 + year / 4 - year / 100 + year / 400 +
 		       (month * 153 + 2) / 5 + d->day - 1 - 719468;
-	return days * DAY_S + d->hour * 3600 + d->minute * 60 + d->second;
+	return days * DAY_S + d->hour * INT64_C(3600) + d->minute * INT64_C(60) +
+	       d->second;
 }
 
 static int year_of(int64_t now)

@@ -9,17 +9,17 @@
  */
 #include "master/cli/histogram.h"
 
-enum { STEPS_BITS = 6, STEPS = 1 << STEPS_BITS };
+enum { STEPS_BITS = 6, STEPS = 1 << STEPS_BITS, FINE_CT = 2 * STEPS };
 
 /* The last bucket is the one of the end of the range: 30 is its shift. */
-_Static_assert(30 * STEPS + (HISTOGRAM_US_MAX >> 30) + 1 == HISTOGRAM_BUCKETS,
+_Static_assert(INT64_C(30) * STEPS + (HISTOGRAM_US_MAX >> 30) + 1 == HISTOGRAM_BUCKETS,
 	"one bucket for each step of the range");
-_Static_assert(HISTOGRAM_US_MAX >> 30 >= STEPS && HISTOGRAM_US_MAX >> 30 < 2 * STEPS,
+_Static_assert(HISTOGRAM_US_MAX >> 30 >= STEPS && HISTOGRAM_US_MAX >> 30 < FINE_CT,
 	"30 is the shift of the end of the range");
 
 static unsigned bucket_of(uint64_t us)
 {
-	if (us < 2 * STEPS) {
+	if (us < FINE_CT) {
 		return (unsigned)us;
 	}
 	unsigned high_bit = 63u - (unsigned)__builtin_clzll(us);
@@ -29,7 +29,7 @@ static unsigned bucket_of(uint64_t us)
 
 static uint64_t middle_of(unsigned bucket)
 {
-	if (bucket < 2 * STEPS) {
+	if (bucket < FINE_CT) {
 		return bucket;
 	}
 	unsigned shift = bucket / STEPS - 1;

@@ -165,7 +165,7 @@ static int put_unicode(struct buf *out, const char **at, const char *end)
 static int put_escape(struct buf *out, const char **at, const char *end)
 {
 	static const char names[] = "bfnrt", values[] = "\b\f\n\r\t";
-	char c = end - *at > 1 ? (*at)[1] : '\0';
+	char c = (char)(end - *at > 1 ? (*at)[1] : '\0');
 	if (c == 'u' || !c) {
 		return put_unicode(out, at, end);
 	}

@@ -362,7 +362,7 @@ static struct timeval time_left(const struct run *run)
 
 static int open_events(struct run *run)
 {
-	struct timeval tick = {.tv_usec = TICK_MS * 1000};
+	struct timeval tick = {.tv_usec = TICK_MS * 1000L};
 	struct timeval left = time_left(run);
 	run->sigint = evsignal_new(run->base, SIGINT, signal_cb, run);
 	run->sigterm = evsignal_new(run->base, SIGTERM, signal_cb, run);

@@ -351,7 +351,7 @@ static enum verdict read_halt_limit(const char *text, struct value_halt *out)
 	if (*at && !is_percent) {
 		return MALFORMED;
 	}
-	if (verdict != FINE || n == 0 || (is_percent && n > 100 * 1000)) {
+	if (verdict != FINE || n == 0 || (is_percent && n > 100000)) {
 		return OUT_OF_RANGE;
 	}
 	if (!is_percent && memchr(text, '.', (size_t)(at - text))) {
