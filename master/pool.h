@@ -471,8 +471,7 @@ void pollfd_free(struct pm_pool *pool);
 /* ----------------------------------------------------------------- pool.c */
 
 /* Open; `single` as in struct pm_pool. */
-int pool_open(
-	struct pm_pool **pool, const struct pm_pool_options *options, bool single);
+int pool_open(struct pm_pool **out, const struct pm_pool_options *options, bool single);
 void pool_free(struct pm_pool *pool);
 
 /* Have pool_turn() run soon. */

@@ -44,11 +44,11 @@ static struct pm_task *new_child(struct pm_task *parent, size_t arg_len)
 	return task;
 }
 
-static void adopt(struct pm_task *parent, struct pm_task *task)
+static void adopt(struct pm_task *task, struct pm_task *new)
 {
-	list_push_back(&parent->family->live, &task->child->sibling);
-	task->child->root->family->tree_ct++;
-	runner_spawn(task);
+	list_push_back(&task->family->live, &new->child->sibling);
+	new->child->root->family->tree_ct++;
+	runner_spawn(new);
 }
 
 static int check_spawn(

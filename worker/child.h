@@ -46,7 +46,7 @@ void family_end(struct pm_task *task);
 void child_ended(struct pm_task *task);
 
 /* It goes on without anybody who asks for it, and is freed at its end. */
-void child_let_go(struct pm_task *child);
+void child_let_go(struct pm_task *task);
 
 /* A child that somebody waits for has ended so. */
 void child_wait_note(struct child_wait *w, int error);

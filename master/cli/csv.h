@@ -36,7 +36,7 @@ struct csv;
 
 /* `fields` NULL: the usual ones.  Returns 0; EXIT_USAGE for a name that no
  * result has, or no name; EXIT_WORKERS.  Errors are printed. */
-int csv_open(struct csv **c, const char *fields);
+int csv_open(struct csv **out, const char *fields);
 void csv_close(struct csv *c); /* NULL is fine */
 
 /* The column of a key, 0 and up; -1: it is none of the fields. */

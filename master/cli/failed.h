@@ -29,7 +29,7 @@
  * run goes on with.  What the file held is checked, and written anew.  Leaves
  * the input at its start.  Returns 0, as output_open(), or EXIT_MISMATCH: it is
  * another list, or the results do not say which jobs failed. */
-int failed_open(struct output **list, const struct settings *want, struct input *in,
+int failed_open(struct output **out, const struct settings *want, struct input *in,
 	const struct resume *r);
 
 /* Add the job of a result.  Returns 0 or an exit code. */

@@ -54,7 +54,7 @@ enum input_step {
  * Returns 0; EXIT_INPUT when one of them cannot be read, is a directory or
  * looks like UTF-16; EXIT_USAGE when "-" stands there twice; EXIT_WORKERS when
  * there is no memory.  Does not block, not even on a FIFO without a writer. */
-int input_open(struct input **in, const char *const *paths, size_t ct);
+int input_open(struct input **out, const char *const *paths, size_t ct);
 
 /* The files are tables: fields with `delimiter` between them, in quotes or not, of
  * which `url_column` has the URL, see table.h.  Once, before the first line is

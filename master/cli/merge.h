@@ -33,7 +33,7 @@ struct merge;
  * start.  Returns 0, EXIT_USAGE: it cannot be read at all, or the jobs cannot
  * be read twice; EXIT_MISMATCH: it does not belong to these jobs, or a run is
  * writing it; EXIT_INPUT, EXIT_OUTPUT, EXIT_WORKERS. */
-int merge_open(struct merge **m, const struct settings *want, struct input *in,
+int merge_open(struct merge **out, const struct settings *want, struct input *in,
 	const struct csv *csv);
 void merge_close(struct merge *m); /* NULL is fine */
 

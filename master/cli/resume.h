@@ -46,12 +46,12 @@ struct resume;
  *   EXIT_WORKERS   no memory
  *   EXIT_MISMATCH  not a results file, damaged, of other jobs, or unordered
  * and then leaves the output as it was, to be discarded. */
-int resume_scan(struct resume **r, struct output *o, struct input *in,
+int resume_scan(struct resume **out, struct output *o, struct input *in,
 	const struct csv *csv, bool unordered);
 
 /* The same for results that stay as they are: those of an earlier run of the
  * same jobs.  Every line must say whether its job is ok. */
-int resume_read(struct resume **r, const struct scan_file *file, struct input *in,
+int resume_read(struct resume **out, const struct scan_file *file, struct input *in,
 	bool unordered);
 
 /* NULL is fine. */

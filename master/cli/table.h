@@ -35,11 +35,11 @@ const struct row_format *table_format(const struct table *t);
 void table_restart(struct table *t);
 bool table_wants_names(const struct table *t);
 
-/* A row, without its line end; it is changed.  Return 0; PM_EINVAL with the reason
- * in *why; PM_ENOMEM.  table_job() appends the job's line to *out, which it leaves
- * as it was when it fails. */
-int table_names(struct table *t, char *row, size_t len, char why[TABLE_REASON_MAX]);
-int table_job(const struct table *t, char *row, size_t len, struct buf *out,
+/* The text of a row, without its line end; it is changed.  Return 0; PM_EINVAL with the
+ * reason in *why; PM_ENOMEM.  table_job() appends the job's line to *out, which it
+ * leaves as it was when it fails. */
+int table_names(struct table *t, char *text, size_t len, char why[TABLE_REASON_MAX]);
+int table_job(const struct table *t, char *text, size_t len, struct buf *out,
 	char why[TABLE_REASON_MAX]);
 
 #endif

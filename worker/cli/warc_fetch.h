@@ -34,8 +34,8 @@ struct warc_fetch {
 int warc_fetch_begin(struct warc_fetch *w, const char *prefix);
 
 /* A pm_exchange_fn and a pm_body_fn, with a struct warc_fetch as context. */
-int warc_fetch_exchange(void *w, const struct pm_exchange *exchange);
-int warc_fetch_body(void *w, const void *bytes, size_t len);
+int warc_fetch_exchange(void *ctx, const struct pm_exchange *x);
+int warc_fetch_body(void *ctx, const void *bytes, size_t len);
 
 /* How the fetch ended, and where its last response went. */
 struct warc_kept {
