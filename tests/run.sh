@@ -147,6 +147,7 @@ valgrind)
 		esac
 	done
 	jobs=-j1
+	# shellcheck disable=SC2013 # words on purpose
 	for source in $(grep -l 'valgrind: run' tests/integration/test_*.c tests/fault/test_*.c); do
 		one "$build/${source%.c}"
 	done

@@ -9,6 +9,7 @@ for n in $(seq 96); do
 		bad=1
 	}
 done
+# shellcheck disable=SC2013 # words on purpose
 for test in $(grep -oE '(unit|integration|fault)/test_[a-z0-9_]+::[a-z0-9_]+' tests/FAULTS.md | sort -u); do
 	grep -qE "^(Test\([a-z0-9_]+, *|[[:space:]]+)${test##*::}[,)]" "tests/${test%%::*}.c" || {
 		echo "tests/FAULTS.md: there is no $test"

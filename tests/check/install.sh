@@ -51,6 +51,7 @@ for file in bin/poolmap include/poolmap.h lib/libpoolmap.a lib/pkgconfig/poolmap
 	share/doc/poolmap/poolmap.conf; do
 	[ -f "$prefix/$file" ] || fail "$file is not there"
 done
+# shellcheck disable=SC2013 # words on purpose
 for name in $(grep -oE '^PM_API [^(]*\(' common/poolmap.h | sed 's/($//; s/.*[ *]//'); do
 	[ -f "$prefix/share/man/man3/$name.3" ] || fail "there is no page $name.3"
 done
@@ -60,8 +61,9 @@ done
 version=$(sed -n 's/^#define PM_VERSION "\(.*\)"$/\1/p' common/poolmap.h)
 so=libpoolmap.so
 soname=$so.${version%%.*}
-[ -f "$prefix/lib/$so.$version" ] && [ ! -L "$prefix/lib/$so.$version" ] ||
+if [ ! -f "$prefix/lib/$so.$version" ] || [ -L "$prefix/lib/$so.$version" ]; then
 	fail "$so.$version is no file"
+fi
 [ "$(readlink "$prefix/lib/$soname")" = "$so.$version" ] || fail "$soname leads elsewhere"
 [ "$(readlink "$prefix/lib/$so")" = "$soname" ] || fail "$so leads elsewhere"
 

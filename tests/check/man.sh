@@ -120,6 +120,7 @@ done
 
 # ------------------------------------------------------- constants, fields, errors
 
+# shellcheck disable=SC2013 # words on purpose
 for name in $(grep -oE '\bPM_[A-Z0-9_]+\b' "$dir/header" | sort -u); do
 	case $name in PM_API | PM_PRINTF | PM_MUSTCHECK) continue ;; esac
 	# shellcheck disable=SC2086 # words on purpose
@@ -150,7 +151,7 @@ while read -r struct field; do
 	# shellcheck disable=SC2086 # words on purpose
 	about=$(grep -lE "struct $struct\b" $pages3)
 	# shellcheck disable=SC2086 # words on purpose
-	[ -n "$about" ] && grep -qw "$field" $about || fail "struct $struct, $field: in no page"
+	grep -qw "$field" ${about:-/dev/null} || fail "struct $struct, $field: in no page"
 done <"$dir/fields"
 
 sed -nE 's/^\tPM_(E[A-Z]+) = -[0-9]+, *\/\* ([a-z_]+) .*/.It Er PM_\1 Pq Ql \2/p' $header \

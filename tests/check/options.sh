@@ -40,6 +40,7 @@ for name in $names; do
 	fi
 done
 
+# shellcheck disable=SC2013 # words on purpose
 for key in $(sed -n 's/^# \([a-z0-9-]*\) = .*/\1/p' "$conf"); do
 	echo "$effective" | grep -q "^$key = " ||
 		missing "$conf: $key is not an option of the file"

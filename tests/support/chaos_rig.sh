@@ -3,8 +3,11 @@
 # $build; gives $dir, which is removed at the end, and $poolmap.
 #
 # SPDX-License-Identifier: MIT
+#
+# shellcheck shell=sh
 
 build=$(cd "$build" && pwd)
+# shellcheck disable=SC2034 # for those who source it
 poolmap=$build/poolmap
 name=${0##*/}
 origin=

@@ -17,6 +17,7 @@ shift $(($# < 3 ? $# : 3))
 forms=${*:-jsonl csv gz dir}
 # There are many thousand fsyncs, and what they do is not for us to test.
 if [ -z "${TMPDIR:-}" ] && [ -w /dev/shm ]; then TMPDIR=/dev/shm; fi
+# shellcheck source=tests/support/chaos_rig.sh
 . "$(dirname "$0")/../../support/chaos_rig.sh"
 # LeakSanitizer does not work under strace.
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"

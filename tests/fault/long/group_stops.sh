@@ -8,6 +8,7 @@
 set -eu
 build=${1:-build/release}
 stops=${2:-5}
+# shellcheck source=tests/support/chaos_rig.sh
 . "$(dirname "$0")/../../support/chaos_rig.sh"
 
 # Stopped for so long each time; a silent worker is killed after a second.

@@ -9,6 +9,7 @@ set -eu
 build=${1:-build/release}
 jobs=${2:-200000}
 kills=${3:-20}
+# shellcheck source=tests/support/chaos_rig.sh
 . "$(dirname "$0")/../../support/chaos_rig.sh"
 
 start_origin
@@ -28,6 +29,7 @@ size() {
 }
 
 kill_worker() {
+	# shellcheck disable=SC2013 # words on purpose
 	for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
 		workers=$(cat "/proc/$child/task/$child/children" 2>/dev/null) || continue
 		# shellcheck disable=SC2086 # words on purpose

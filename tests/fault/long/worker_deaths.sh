@@ -6,6 +6,7 @@
 # SPDX-License-Identifier: MIT
 set -eu
 build=${1:-build/release}
+# shellcheck source=tests/support/chaos_rig.sh
 . "$(dirname "$0")/../../support/chaos_rig.sh"
 
 chaos=$build/tests/fault/prog_chaos
