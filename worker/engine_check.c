@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "worker/address.h"
 #include "worker/engine_errors.h"
 
 /* RFC 9110, 5.6.2.  No locale: these are bytes of a protocol. */
@@ -160,31 +161,96 @@ static uint32_t hash_host(struct span host)
 	return hash;
 }
 
-int url_check(const char *url, uint32_t *host_hash, struct pm_failure *failure)
+struct url_parts {
+	struct span authority, host, port;
+	bool secure;
+};
+
+static int read_url(
+	const char *url, struct url_parts *parts, struct pm_failure *failure)
 {
-	struct span authority = {url, 0}, host, port;
+	struct span *authority = &parts->authority;
 	if (!url || !*url) {
 		return engine_failure(
 			failure, PM_EBADURL, PM_DOMAIN_NONE, 0, "URL is empty");
 	}
 	int err = check_bytes(url, failure);
 	if (!err) {
-		err = check_scheme(url, &authority.at, failure);
+		err = check_scheme(url, &authority->at, failure);
 	}
 	if (err) {
 		return err;
 	}
-	authority.len = strcspn(authority.at, "/?#");
-	if (split_authority(authority, &host, &port) || !host.len) {
+	authority->len = strcspn(authority->at, "/?#");
+	if (split_authority(*authority, &parts->host, &parts->port) ||
+		!parts->host.len) {
 		return engine_failure(failure, PM_EBADURL, PM_DOMAIN_NONE, 0,
 			"URL has no valid host");
 	}
-	if (!is_port(port.at, port.len)) {
+	if (!is_port(parts->port.at, parts->port.len)) {
 		return engine_failure(failure, PM_EBADURL, PM_DOMAIN_NONE, 0,
 			"the URL's port is not a number up to 65535");
 	}
-	*host_hash = hash_host(host);
+	parts->secure = has_scheme(url, "https");
 	return 0;
+}
+
+int url_check(const char *url, uint32_t *host_hash, struct pm_failure *failure)
+{
+	struct url_parts parts;
+	int err = read_url(url, &parts, failure);
+	if (!err) {
+		*host_hash = hash_host(parts.host);
+	}
+	return err;
+}
+
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* A name of letters, digits and the like.  What begins with a digit may be a number
+ * to libcurl, and is an address then. */
+static bool is_plain_name(struct span host)
+{
+	for (size_t i = 0; i < host.len; i++) {
+		char c = host.at[i];
+		bool digit = c >= '0' && c <= '9';
+		if (!is_letter(c) &&
+			(i == 0 || (!digit && c != '.' && c != '-' && c != '_'))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool is_plain_address(struct span host)
+{
+	struct address a;
+	return host.at[0] >= '0' && host.at[0] <= '9' &&
+	       address_parse(&a, host.at, host.len) && a.family == AF_INET;
+}
+
+static uint16_t port_of(const struct url_parts *parts)
+{
+	unsigned port = 0;
+	for (size_t i = 0; i < parts->port.len; i++) {
+		port = port * 10 + (unsigned)(parts->port.at[i] - '0');
+	}
+	return (uint16_t)(parts->port.len ? port : parts->secure ? 443 : 80);
+}
+
+/* Behind a user there is more to decode than is worth it here. */
+static void note_host(struct request_facts *facts, const struct url_parts *parts)
+{
+	struct span host = parts->host;
+	facts->host_hash = hash_host(host);
+	bool plain = host.at == parts->authority.at &&
+		     (is_plain_name(host) || is_plain_address(host));
+	facts->host = plain ? host.at : NULL;
+	facts->host_len = plain ? host.len : 0;
+	facts->port = plain ? port_of(parts) : 0;
 }
 
 /* --------------------------------------------------------- method and headers */
@@ -389,8 +455,10 @@ static int check_access(const struct pm_request *request, struct pm_failure *fai
 int request_check(const struct pm_request *request, struct request_facts *facts,
 	struct pm_failure *failure)
 {
-	int err = url_check(request->url, &facts->host_hash, failure);
+	struct url_parts url;
+	int err = read_url(request->url, &url, failure);
 	if (!err) {
+		note_host(facts, &url);
 		err = check_method(request, failure);
 	}
 	if (!err) {

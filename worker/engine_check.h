@@ -24,6 +24,9 @@ enum {
 struct request_facts {
 	uint32_t host_hash;  /* of the host name, whatever its case */
 	size_t header_bytes; /* names and values */
+	const char *host; /* in the URL, if libcurl writes it the same way, or NULL */
+	size_t host_len;
+	uint16_t port; /* with such a host */
 };
 
 /* Returns 0; PM_EBADURL, PM_ESCHEME or PM_EINVAL, and *failure says why. */

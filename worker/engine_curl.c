@@ -258,7 +258,7 @@ static int configure(struct transfer *t, const struct pm_request *request,
 	const struct request_facts *facts, bool one_shot, struct pm_failure *failure)
 {
 	const char *proxy;
-	int err = route_set(t, request, &proxy, failure);
+	int err = route_set(t, request, facts, &proxy, failure);
 	if (err) {
 		return err;
 	}

@@ -46,9 +46,16 @@ static uint32_t hash_of(const char *host)
 static void write_stand_in(struct transfer_route *r)
 {
 	unsigned ct = r->http2 ? ROUTE_STAND_INS_HTTP2 : ROUTE_STAND_INS;
-	snprintf(r->stand_in, sizeof(r->stand_in),
-		"::%c%u%s:", r->deny_private ? 'd' : 'b', hash_of(r->host) % ct,
-		stand_in_suffix);
+	unsigned number = hash_of(r->host) % ct;
+	char digits[10], *from = digits + sizeof(digits), *at = r->stand_in;
+	do { /* by hand: it is done for each request */
+		*--from = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	at = mempcpy(at, r->deny_private ? "::d" : "::b", 3);
+	at = mempcpy(at, from, (size_t)(digits + sizeof(digits) - from));
+	at = mempcpy(at, stand_in_suffix, sizeof(stand_in_suffix) - 1);
+	memcpy(at, ":", 2);
 }
 
 /* For a proxy that wants an address. */
@@ -326,7 +333,24 @@ static void clear(struct transfer_route *r)
 	r->proxy_host[0] = '\0';
 }
 
-int route_set(struct transfer *t, const struct pm_request *request, const char **proxy,
+/* Most hosts are written in the URL as libcurl would write them; parsing is left to it
+ * for the others.  What is no URL to its parser is none to libcurl, which says so. */
+static void set_host(struct transfer *t, const struct pm_request *request,
+	const struct request_facts *facts)
+{
+	struct transfer_route *r = &t->route;
+	if (facts->host && facts->host_len <= ROUTE_HOST_MAX) {
+		memcpy(r->host, facts->host, facts->host_len);
+		r->host[facts->host_len] = '\0';
+		r->port = facts->port;
+		set_mapped(r, true);
+		return;
+	}
+	set_mapped(r, !hop_parse(t->engine->parser, request->url, r->host, &r->port));
+}
+
+int route_set(struct transfer *t, const struct pm_request *request,
+	const struct request_facts *facts, const char **proxy,
 	struct pm_failure *failure)
 {
 	struct transfer_route *r = &t->route;
@@ -349,8 +373,7 @@ int route_set(struct transfer *t, const struct pm_request *request, const char *
 	if (err) {
 		return err;
 	}
-	/* What is no URL to this parser is none to libcurl, which says so. */
-	set_mapped(r, !hop_parse(t->engine->parser, request->url, r->host, &r->port));
+	set_host(t, request, facts);
 	if (refuses_literal(r)) {
 		route_say_denied(r, failure);
 		return PM_EDENIED;

@@ -32,6 +32,7 @@ enum {
 #define ROUTE_STAND_IN_SUFFIX ".localhost"
 
 struct engine;
+struct request_facts;
 struct transfer;
 
 /* Who else stands between us and the host. */
@@ -91,7 +92,8 @@ void route_init(struct transfer *t);
 
 /* Take what a request says of it.  *proxy is what libcurl is to be told instead of the
  * request's proxy.  0, PM_EDENIED, PM_EINVAL or PM_ENOMEM. */
-int route_set(struct transfer *t, const struct pm_request *request, const char **proxy,
+int route_set(struct transfer *t, const struct pm_request *request,
+	const struct request_facts *facts, const char **proxy,
 	struct pm_failure *failure);
 
 /* After the handle has its options: look up what there is to look up. */

@@ -3,10 +3,12 @@
  * What a request must be like before the engine takes it: no network.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "worker/engine_check.h"
+#include "worker/engine_hop.h"
 
 static int check(const struct pm_request *r, struct pm_failure *f)
 {
@@ -274,4 +276,75 @@ Test(engine_check, a_key_needs_its_certificate, .timeout = 10)
 	cr_assert_eq(check(&r, &f), 0);
 	r.key = NULL;
 	cr_assert_eq(check(&r, &f), 0);
+}
+
+/* ------------------------------------------------------------- hosts for libcurl */
+
+/* Where the check says so itself, it says what libcurl's parser would. */
+static bool takes_host_from_url(const char *url)
+{
+	char host[ROUTE_HOST_MAX + 1];
+	uint16_t port = 0;
+	struct request_facts facts;
+	struct pm_failure f;
+	CURLU *parser = curl_url();
+	cr_assert_eq(request_check(&(struct pm_request){.url = url}, &facts, &f), 0,
+		"'%s'", url);
+	int err = hop_parse(parser, url, host, &port);
+	if (facts.host) {
+		cr_assert_eq(err, 0, "'%s'", url);
+		cr_assert_eq(facts.port, port, "'%s': port %u", url, facts.port);
+		cr_assert_eq(strlen(host), facts.host_len, "'%s': %s", url, host);
+		cr_assert_arr_eq(facts.host, host, facts.host_len, "'%s'", url);
+	}
+	curl_url_cleanup(parser);
+	return facts.host != NULL;
+}
+
+Test(engine_check, a_plain_host_is_the_one_that_libcurl_reads, .timeout = 10)
+{
+	static const char *const plain[] = {"http://a", "http://Example.COM/",
+		"https://a.example", "HTTPS://a_b-c.d?x@y:9", "http://a.#x",
+		"http://a:/", "https://a:/", "http://a:0/", "http://a:0080/@b",
+		"https://a:65535?", "http://127.0.0.1:8080/x", "http://0.0.0.0",
+		"http://xn--bcher-kva.example/\xc3\xbc", "http://a..b/", "http://e1/",
+		"http://localhost/%00"};
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+		cr_assert(takes_host_from_url(plain[i]), "'%s'", plain[i]);
+	}
+}
+
+Test(engine_check, other_hosts_are_left_to_libcurl, .timeout = 10)
+{
+	static const char *const others[] = {"http://u@a/", "http://u:p@a:1/",
+		"http://@a/", "http://[::1]/", "http://[fe80::1%25lo]/",
+		"http://127.1/", "http://0x7f.1/", "http://2130706433/",
+		"http://127.0.0.01/", "http://127.0.0.1./", "http://256.0.0.1/",
+		"http://1a/", "http://%61/",
+		"http://b\xc3\xbc"
+		"cher/",
+		"http://a\\b/", "http://-a/", "http://.a/", "http://a;b/",
+		"http://a,b/"};
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		cr_assert_not(takes_host_from_url(others[i]), "'%s'", others[i]);
+	}
+}
+
+/* Any byte in any place of a host. */
+Test(engine_check, no_byte_of_a_host_is_read_otherwise, .timeout = 10)
+{
+	static const char *const hosts[] = {"?", "?a", "a?", "a?b", "1?", "?.0.0.1",
+		"1?7.0.0.1", "127.0.0?1", "127.0.0.1?", "a:?", "a:1?", "0?1", "a.?"};
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		for (int c = 1; c < 256; c++) {
+			char url[64];
+			uint32_t hash;
+			struct pm_failure f;
+			snprintf(url, sizeof(url), "http://%s/x", hosts[i]);
+			*strchr(url, '?') = (char)c;
+			if (!url_check(url, &hash, &f)) {
+				(void)takes_host_from_url(url);
+			}
+		}
+	}
 }
