@@ -6,7 +6,9 @@
  */
 #include "common/name_hash.h"
 
+#include <endian.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -39,8 +41,16 @@ static void mix(struct state *s, unsigned rounds)
 	}
 }
 
-/* At most 8 bytes, the first one lowest, on every machine. */
-static uint64_t word(const unsigned char *bytes, size_t len)
+/* 8 bytes, the first one lowest, on every machine. */
+static uint64_t word(const unsigned char *bytes)
+{
+	uint64_t w;
+	memcpy(&w, bytes, sizeof w);
+	return le64toh(w);
+}
+
+/* Fewer than that. */
+static uint64_t last_word(const unsigned char *bytes, size_t len)
 {
 	uint64_t w = 0;
 	for (size_t i = 0; i < len; i++) {
@@ -65,9 +75,9 @@ uint64_t name_siphash(const uint64_t key[2], const void *bytes, size_t len)
 		key[1] ^ UINT64_C(0x7465646279746573)};
 	size_t left = len;
 	for (; left >= 8; left -= 8, at += 8) {
-		add(&s, word(at, 8));
+		add(&s, word(at));
 	}
-	add(&s, word(at, left) | (uint64_t)(len & 0xff) << 56);
+	add(&s, last_word(at, left) | (uint64_t)(len & 0xff) << 56);
 	s.v2 ^= 0xff;
 	mix(&s, LAST_ROUNDS);
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;

@@ -226,6 +226,8 @@ static void place(struct lanes *l, struct lane *lane, uint64_t now_us)
 							     : LANE_BUCKETS - 1;
 		lane->linked = true;
 		lane->turn = l->turns++;
+		unsigned *lowest = &l->lowest[lane->pace];
+		*lowest = lane->bucket < *lowest ? lane->bucket : *lowest;
 		list_push_back(&l->ready[lane->pace][lane->bucket], &lane->link);
 	}
 }
@@ -266,10 +268,10 @@ void lanes_add(struct lanes *l, struct lane *lane, struct job *job, uint64_t now
 }
 
 /* The least busy one of this pace, or NULL. */
-static struct lane *first_of(const struct lanes *l, enum lane_pace pace)
+static struct lane *first_of(struct lanes *l, enum lane_pace pace)
 {
-	for (size_t i = 0; i < LANE_BUCKETS; i++) {
-		struct list_node *n = list_first(&l->ready[pace][i]);
+	for (unsigned *i = &l->lowest[pace]; *i < LANE_BUCKETS; ++*i) {
+		struct list_node *n = list_first(&l->ready[pace][*i]);
 		if (n) {
 			return list_entry(n, struct lane, link);
 		}
@@ -287,7 +289,7 @@ static struct lane *less_busy(struct lane *a, struct lane *b)
 }
 
 /* The lane whose turn it is, by what was last known of each. */
-static struct lane *candidate(const struct lanes *l, bool at_once)
+static struct lane *candidate(struct lanes *l, bool at_once)
 {
 	struct lane *lane = first_of(l, PACE_QUICK);
 	if (at_once) {
@@ -343,7 +345,7 @@ static struct job *find_at(const struct lane *lane, uint64_t index)
 static struct job *first_at(const struct lanes *l, uint64_t index, enum lane_pace pace)
 {
 	struct job *job = NULL;
-	for (size_t i = 0; i < LANE_BUCKETS && !job; i++) {
+	for (size_t i = l->lowest[pace]; i < LANE_BUCKETS && !job; i++) {
 		struct list_node *n = l->ready[pace][i].head.next;
 		for (; !job && n != &l->ready[pace][i].head; n = n->next) {
 			job = find_at(list_entry(n, struct lane, link), index);
@@ -442,8 +444,11 @@ void lanes_turn(struct lanes *l, uint64_t now_us)
 
 static bool any_ready(const struct lanes *l)
 {
-	return first_of(l, PACE_QUICK) || first_of(l, PACE_USUAL) ||
-	       first_of(l, PACE_SLOW);
+	bool any = false;
+	for (size_t i = 0; i < (size_t)PACE_CT * LANE_BUCKETS && !any; i++) {
+		any = !list_empty(&l->ready[i / LANE_BUCKETS][i % LANE_BUCKETS]);
+	}
+	return any;
 }
 
 /* What may begin already waits for a worker, and not for the time. */

@@ -77,6 +77,7 @@ struct lanes {
 	struct lane **table; /* by hash; a power of two */
 	size_t cap, ct;
 	struct list ready[PACE_CT][LANE_BUCKETS]; /* those that may begin a job */
+	unsigned lowest[PACE_CT]; /* bucket: those before it are empty */
 	uint64_t turns;
 	struct heap due_lanes;
 	struct heap due_jobs;
