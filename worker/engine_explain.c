@@ -110,6 +110,15 @@ static void blame(struct transfer *t, CURLcode code, const struct pm_response *r
 	}
 }
 
+/* What is left of a time when nothing was found may be too short for libcurl to get as
+ * far as to ask for a socket. */
+static bool is_unreached(const struct transfer *t, CURLcode code)
+{
+	return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_PROXY ||
+	       (code == CURLE_OPERATION_TIMEDOUT && !t->route.connected) ||
+	       t->stopped == PM_EDENIED;
+}
+
 void route_explain(struct transfer *t, CURLcode code, struct pm_failure *failure,
 	struct pm_response *response)
 {
@@ -118,8 +127,7 @@ void route_explain(struct transfer *t, CURLcode code, struct pm_failure *failure
 		blame(t, code, response);
 	}
 	add_times(r, response);
-	if (r->trouble && (code == CURLE_COULDNT_CONNECT || t->stopped == PM_EDENIED ||
-				  code == CURLE_COULDNT_RESOLVE_PROXY)) {
+	if (r->trouble && is_unreached(t, code)) {
 		say_trouble(r, failure);
 	} else if (code) {
 		put_real_names(r, failure);

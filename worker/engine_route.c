@@ -72,6 +72,7 @@ static void write_address(struct transfer_route *r, const struct address *a)
 static void start_over(struct transfer_route *r)
 {
 	r->first = r->next = r->round = 0;
+	r->connected = false;
 }
 
 static void deny(struct transfer_route *r, const struct address *a)

@@ -65,6 +65,7 @@ struct transfer_route {
 	bool mapped;        /* the sockets of libcurl get addresses of ours */
 	bool mapped_host;   /* the host can have a stand-in: it has no zone */
 	bool told;          /* libcurl has connect_to */
+	bool connected;     /* a request goes out, whatever the look-up said */
 	bool deny_private, http2;
 	bool in_head;
 	enum route_proxy proxy;

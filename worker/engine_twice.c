@@ -34,6 +34,7 @@ static int before_request(
 	(void)local_ip;
 	(void)remote_port;
 	(void)local_port;
+	t->route.connected = true;
 	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connect_ct);
 	t->on_kept = connect_ct == t->connect_ct;
 	t->connect_ct = connect_ct;

@@ -191,11 +191,15 @@ Test(engine_dns, a_silent_server_costs_the_time_of_a_connection, .timeout = 60)
 	fetch(&o, REQUEST(.connect_timeout_ms = 300), at("silent.test", "/ok"));
 	cr_assert_eq(o.result.failure.error, PM_ETIMEDOUT);
 	cr_assert_eq(o.result.failure.code, CURLE_OPERATION_TIMEDOUT);
+	cr_assert_str_eq(o.result.failure.message,
+		"Resolving host silent.test timed out after 300 milliseconds");
 	cr_assert_geq(o.result.response->time_total_us, 290000);
 	cr_assert_leq(o.result.response->time_total_us, 5000000);
 	forget(&o);
 	fetch(&o, REQUEST(.timeout_ms = 200), at("silent.test", "/ok"));
 	cr_assert_eq(o.result.failure.error, PM_ETIMEDOUT);
+	cr_assert_str_eq(o.result.failure.message,
+		"Resolving host silent.test timed out after 200 milliseconds");
 	forget(&o);
 }
 
