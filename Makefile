@@ -170,6 +170,7 @@ bench-pool: deps
 	@tests/bench/pool.sh $(B)
 BENCH := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 bench-built: $(BENCH)
+$(B)/tests/bench/dns_server: $(B)/tests/support/dns.o
 $(BENCH): $(B)/%: $(B)/%.o $(B)/libpoolmap.a
 	@echo "  LD  $@"
 	@$(LINK) -o $@ $^ $(LIB_LIBS)

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -361,6 +362,16 @@ unsigned dns_query_ct(const struct dns *d)
 unsigned dns_repeat_ct(const struct dns *d)
 {
 	return atomic_load(&d->repeats);
+}
+
+uint64_t dns_cpu_us(const struct dns *d)
+{
+	clockid_t clock;
+	struct timespec ts;
+	if (pthread_getcpuclockid(d->thread, &clock) || clock_gettime(clock, &ts)) {
+		abort();
+	}
+	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
 }
 
 unsigned dns_held_ct(const struct dns *d)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
  * dns - a scripted DNS server on a UDP port of 127.0.0.1, on a thread of the test,
- *which counts what it is asked.
+ * which counts what it is asked.
  *
  * It answers by the first label of a name:
  *
  *	a-127-0-0-1, a-127-0-0-1-127-0-0-2   these IPv4 addresses; no IPv6 one
- *	hN             127.x.y.z, another one for each number N; no IPv6 address
+ *	hN             the Nth address from 127.1.0.1 on; no IPv6 address
  *	six            ::1; no IPv4 address
  *	both           127.0.0.1 and ::1
  *	mapped         ::ffff:127.0.0.1, as an IPv6 address
@@ -25,6 +25,7 @@
 #define TESTS_SUPPORT_DNS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct dns;
 
@@ -37,6 +38,8 @@ const char *dns_servers(const struct dns *d);
 unsigned dns_query_ct(const struct dns *d);
 /* Of them, those for a name and type that had been asked for before. */
 unsigned dns_repeat_ct(const struct dns *d);
+/* CPU time of its thread. */
+uint64_t dns_cpu_us(const struct dns *d);
 /* Questions for "slow" that came before dns_release(). */
 unsigned dns_held_ct(const struct dns *d);
 

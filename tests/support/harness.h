@@ -180,6 +180,10 @@ struct origin;
 
 struct origin *origin_start(void);
 
+/* On so many addresses more, 127.1.0.1 and those after it: those that names of dns.h
+ * have that are "h0.", "h1." and so on. */
+struct origin *origin_start_wide(unsigned addresses);
+
 /* The same with TLS ports beside the plain one, see tests/README.md. */
 struct origin *origin_start_tls(void);
 

@@ -46,6 +46,12 @@ struct origin *origin_start(void)
 	return start((const char *const[]){program("tests/support/origin"), NULL});
 }
 
+struct origin *origin_start_wide(unsigned addresses)
+{
+	return start((const char *const[]){program("tests/support/origin"),
+		"--addresses", keep_printf("%u", addresses), NULL});
+}
+
 struct origin *origin_start_tls(void)
 {
 	const char *dir = temp_dir();

@@ -5,7 +5,7 @@
  * Runs in: a process of its own, started by a test.  Prints one line,
  * "listening 127.0.0.1:PORT", and serves until its standard input ends, so
  * that it cannot outlive the test that holds the other end; or until SIGTERM.
- * It must never listen on anything but 127.0.0.1.
+ * It must never listen on anything but loopback.
  */
 #include "tests/support/origin.h"
 
@@ -19,11 +19,14 @@
 #include <unistd.h>
 
 static const char help[] =
-	"usage: origin [--port N] [--tls DIR] [--linger]\n"
+	"usage: origin [--port N] [--addresses N] [--tls DIR] [--linger]\n"
 	"A scripted HTTP/1.1 server on 127.0.0.1, for tests.  Prints\n"
 	"\"listening 127.0.0.1:PORT\" and serves until standard input ends.\n"
 	"\n"
 	"  --port N    listen on port N; default: any free one\n"
+	"  --addresses N   the same port on N more addresses, 127.1.0.1 and those "
+	"after\n"
+	"              it; each is a descriptor\n"
 	"  --tls DIR   TLS as well: write certificates for clients into DIR, and say\n"
 	"              \"tls NAME 127.0.0.1:PORT\" for each of good, wrong-host,\n"
 	"              expired, self-signed, unknown-ca, client (wants a "
@@ -43,8 +46,11 @@ static const char help[] =
 	"  /refuse/STATUS/WHEN/NAME/K  /reset-first/NAME/K  /bucket/RATE/BURST/ANY\n"
 	"  /robots.txt  /set-robots/HOST  /counts  /reset-counts  /log  /log-start\n";
 
+enum { ADDRESSES_MAX = 100000 };
+
 struct options {
 	uint16_t port;
+	unsigned addresses;
 	const char *tls_dir;
 	bool linger, help;
 };
@@ -57,15 +63,16 @@ struct loop {
 
 /* ----------------------------------------------------------------- options */
 
-static bool port_parse(const char *text, uint16_t *port)
+static bool number_parse(
+	const char *option, const char *text, unsigned max, unsigned *number)
 {
 	uint64_t n;
-	if (!slice_number((struct slice){text, strlen(text)}, 10, 65535, &n)) {
-		fprintf(stderr, "origin: --port %s: not a number from 0 to 65535\n",
-			text);
+	if (!slice_number((struct slice){text, strlen(text)}, 10, max, &n)) {
+		fprintf(stderr, "origin: --%s %s: not a number from 0 to %u\n", option,
+			text, max);
 		return false;
 	}
-	*port = (uint16_t)n;
+	*number = (unsigned)n;
 	return true;
 }
 
@@ -73,17 +80,19 @@ static bool options_parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{"port", required_argument, NULL, 'p'},
+		{"addresses", required_argument, NULL, 'a'},
 		{"tls", required_argument, NULL, 't'},
 		{"linger", no_argument, NULL, 'l'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
 	int opt;
+	unsigned port = 0;
 	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (opt == 'p' && !port_parse(optarg, &o->port)) {
-			return false;
-		}
-		if (opt == '?') {
+		if (opt == '?' ||
+			(opt == 'p' && !number_parse("port", optarg, 65535, &port)) ||
+			(opt == 'a' && !number_parse("addresses", optarg, ADDRESSES_MAX,
+					       &o->addresses))) {
 			return false;
 		}
 		o->tls_dir = opt == 't' ? optarg : o->tls_dir;
@@ -94,6 +103,7 @@ static bool options_parse(struct options *o, int argc, char **argv)
 		fprintf(stderr, "origin: %s: no arguments are taken\n", argv[optind]);
 		return false;
 	}
+	o->port = (uint16_t)port;
 	return true;
 }
 
@@ -208,7 +218,7 @@ static int serve(const struct options *o)
 		return 1;
 	}
 	/* Said last, when everything else is in place: who reads it may go on. */
-	loop.ports = ports_open(&loop.server, o->port, o->tls_dir);
+	loop.ports = ports_open(&loop.server, o->port, o->addresses, o->tls_dir);
 	if (!loop.ports || !loop_watch(&loop, o->linger) ||
 		!ports_announce(loop.ports)) {
 		return 1;

@@ -227,7 +227,8 @@ void conn_reap(struct server *s); /* free those that are dead */
 void conn_reap_all(struct server *s);
 
 /* The ports: number 0 is any free one; NULL after a message. */
-struct port *ports_open(struct server *s, uint16_t number, const char *tls_dir);
+struct port *ports_open(
+	struct server *s, uint16_t number, unsigned addresses, const char *tls_dir);
 bool ports_announce(const struct port *first);
 void ports_close(struct port *first);
 
