@@ -91,6 +91,7 @@ struct child {
 	size_t lines_at[3];  /* how far child_read_line() has come */
 	bool exited;
 	int status;
+	uint64_t starved_us; /* in all its life, see process_starved_us() */
 };
 
 enum child_flags {
@@ -230,6 +231,10 @@ bool wait_until_gone(pid_t pid, unsigned deadline_ms);
 
 /* Living children of a process; those whose command line contains `needle`,
  * but this process.  At most `max` are stored; returns how many there are. */
+/* How long its main thread has waited for a CPU while it had something to do, if the
+ * kernel counts that; a process that has ended can be asked until it is reaped. */
+uint64_t process_starved_us(pid_t pid);
+
 size_t process_children(pid_t pid, pid_t out[], size_t max);
 size_t pids_of_program(const char *needle, pid_t out[], size_t max);
 

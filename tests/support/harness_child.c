@@ -282,6 +282,7 @@ static void collect(struct child *c, int fd)
 static void reap(struct child *c)
 {
 	int raw;
+	c->starved_us = process_starved_us(c->pid);
 	running_remove(c->pid); /* first: from here on the number may be another's */
 	if (waitpid(c->pid, &raw, 0) != c->pid) {
 		harness_fail("cannot wait for %d: %s", (int)c->pid, strerror(errno));

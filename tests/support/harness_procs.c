@@ -50,6 +50,15 @@ static size_t proc_read(pid_t pid, const char *name, char *text, size_t size)
 	return len;
 }
 
+uint64_t process_starved_us(pid_t pid)
+{
+	char text[128];
+	unsigned long long ran_ns, waited_ns;
+	proc_read(pid, "schedstat", text, sizeof(text));
+	return sscanf(text, "%llu %llu", &ran_ns, &waited_ns) == 2 ? waited_ns / 1000
+								   : 0;
+}
+
 /* A name with spaces and parentheses stands before state and parent. */
 static bool is_living_child(pid_t pid, const void *parent)
 {
