@@ -65,8 +65,9 @@ static int class_of_protocol(const struct engine_evidence *e)
 /* 56: the connection broke, or what it brought is not HTTP. */
 static int class_of_receive(const char *message)
 {
-	if (says(message, "Too large response headers")) {
-		return PM_EHEADERSIZE;
+	if (says(message, "Too large response headers") ||
+		says(message, "Out of memory in chunked-encoding")) {
+		return PM_EHEADERSIZE; /* the latter: one trailer over 64 KiB */
 	}
 	if (says(message, "CONNECT")) {
 		return PM_ECONNECT; /* a proxy that makes no tunnel */
@@ -154,8 +155,6 @@ static const char *stop_text(int error)
 	switch (error) {
 	case PM_EBODYSIZE:
 		return "the body is larger than max_body";
-	case PM_EHEADERSIZE:
-		return "the head of the response, or its trailers, are too large";
 	case PM_ENOMEM:
 		return "no memory for the response";
 	case PM_ERESET:

@@ -12,8 +12,10 @@
 #include <string.h>
 #include <strings.h>
 
-/* libcurl stops a head at 300 KiB, but trailers at nothing. */
-enum { HEAD_BYTES_MAX = 320 * 1024 };
+/* All heads of a fetch: of interim responses and redirects too, and trailers.  Less
+ * than the 300 KiB after which libcurl 7.88 gives up, with an error that it has for
+ * broken connections as well; other versions count otherwise, and none the trailers. */
+enum { HEADS_BYTES_MAX = 256 * 1024 };
 
 /* Folded lines of a head.  libcurl copies all of a header for each: 300 KiB of them
  * cost a second. */
@@ -116,6 +118,7 @@ static int put_header(struct transfer *t, const char *bytes, size_t len)
 {
 	if (bytes[0] == ' ' || bytes[0] == '\t') {
 		if (++t->head_folds > HEAD_FOLDS_MAX) {
+			t->stop_reason = "a head of more than 100 folded lines";
 			return PM_EHEADERSIZE;
 		}
 		return put_continuation(t, bytes, len);
@@ -134,7 +137,6 @@ static void begin_response(struct transfer *t)
 	t->head_state = HEAD_IN_FIELDS;
 	t->head_open = false;
 	t->head_ct = 0;
-	t->head_bytes = 0;
 	t->head_folds = 0;
 	t->framing = (struct framing){0};
 	buf_clear(&t->head);
@@ -167,8 +169,9 @@ static bool is_status_line(const char *bytes, size_t len)
 
 static int put_line(struct transfer *t, const char *bytes, size_t len)
 {
-	t->head_bytes += len;
-	if (t->head_bytes > HEAD_BYTES_MAX) {
+	t->heads_bytes += len;
+	if (t->heads_bytes > HEADS_BYTES_MAX) {
+		t->stop_reason = "heads of more than 256 KiB";
 		return PM_EHEADERSIZE;
 	}
 	if (t->head_state == HEAD_DONE && !is_status_line(bytes, len)) {
@@ -210,5 +213,6 @@ size_t transfer_on_header(char *bytes, size_t size, size_t ct, void *ctx)
 void transfer_begin_head(struct transfer *t)
 {
 	begin_response(t);
+	t->heads_bytes = 0;
 	t->head_state = HEAD_EXPECTS_STATUS;
 }

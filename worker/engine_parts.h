@@ -141,7 +141,7 @@ struct transfer {
 	struct buf head; /* name NUL value NUL ... of the last response */
 	size_t head_ct;
 	enum head_state head_state;
-	size_t head_bytes;       /* since its status line, trailers too */
+	size_t heads_bytes;      /* of all responses so far, trailers too */
 	unsigned head_folds;     /* lines of it that go on with the one before */
 	bool head_open;          /* the last header may go on in the next line */
 	struct framing framing;  /* of the last response */

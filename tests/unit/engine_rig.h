@@ -47,7 +47,16 @@ struct route {
 
 #define FOLDS_8 " x\r\n x\r\n x\r\n x\r\n x\r\n x\r\n x\r\n x\r\n"
 #define FOLDS FOLDS_8 FOLDS_8 FOLDS_8 FOLDS_8
+#define X64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define X1K X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64
+#define X16K X1K X1K X1K X1K X1K X1K X1K X1K X1K X1K X1K X1K X1K X1K X1K X1K
 #define OK_HEAD "HTTP/1.1 200 OK\r\n"
+
+/* A head for so many bytes of that coding; its length with them. */
+#define CODED(coding, bytes)                                                           \
+	OK_HEAD "Content-Encoding: " coding "\r\nContent-Length: " #bytes "\r\n\r\n"
+#define CODED_LEN(coding, bytes) (sizeof(CODED(coding, bytes)) - 1 + bytes)
+#define DEFLATE_BOMB "\xab\x1a\x05\xa3\x60\x14\x8c\x82\x51\x30\x0a\x46\xc1\x28\x18\x05"
 
 static const struct route routes[] = {
 	{.path = "/ok",
@@ -108,6 +117,38 @@ static const struct route routes[] = {
 		"\000\000\000\000\000\000\000\000\000\000\000\000\156\315"
 		"\315\350\176\000\000\002\000",
 		.len = 225},
+	/* "hello", and what is at least 2 KiB in few bytes */
+	{.path = "/hello-deflate",
+		.reply = CODED("deflate", 16) "\x78\x9c\1\5\0\xfa\xff"
+					      "hello\x06\x2c\2\x15",
+		.len = CODED_LEN("deflate", 16)},
+	{.path = "/hello-gzip",
+		.reply = CODED("gzip", 28) "\x1f\x8b\x08\0\0\0\0\0\0\xff\1\5\0\xfa\xff"
+					   "hello\x86\xa6\x10\x36\5\0\0\0",
+		.len = CODED_LEN("gzip", 28)},
+	{.path = "/hello-br",
+		.reply = CODED("br", 9) "\x0b\x02\x80hello\3",
+		.len = CODED_LEN("br", 9)},
+	{.path = "/hello-zstd",
+		.reply = CODED("zstd", 14) "\x28\xb5\x2f\xfd\x20\5\x29\0\0hello",
+		.len = CODED_LEN("zstd", 14)},
+	{.path = "/hello-evil",
+		.reply = CODED("evil", 5) "hello",
+		.len = CODED_LEN("evil", 5)},
+	{.path = "/bomb-deflate",
+		.reply = CODED("deflate", 18) "\x78\x9c" DEFLATE_BOMB,
+		.len = CODED_LEN("deflate", 18)},
+	{.path = "/bomb-gzip",
+		.reply = CODED("gzip", 26) "\x1f\x8b\x08\0\0\0\0\0\0\xff" DEFLATE_BOMB,
+		.len = CODED_LEN("gzip", 26)},
+	{.path = "/bomb-br",
+		.reply = CODED("br", 26) "\xf4\xff\x1f\x00\x48\xe8\xc5\x63\x81\xe4\xde"
+					 "\x07\xe8\xff\x3f\x00\x90\x00\x88\xc3\x02\xd0"
+					 "\xbd\x0f\x30\x00",
+		.len = CODED_LEN("br", 26)},
+	{.path = "/bomb-zstd",
+		.reply = CODED("zstd", 10) "\x28\xb5\x2f\xfd\0\x38\2\0\x10z",
+		.len = CODED_LEN("zstd", 10)},
 	{.path = "/401",
 		.reply = "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"r\"\r\n"
 			 "Content-Length: 4\r\n\r\nwho?"},
@@ -168,11 +209,24 @@ static const struct route routes[] = {
 	{.path = "/many-trailers",
 		.reply = OK_HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\n",
 		.after = FLOOD},
+	{.path = "/long-trailer",
+		.reply = OK_HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\nX: ",
+		.after = FLOOD},
 	{.path = "/many-trailers-as-head",
 		.reply = OK_HEAD "Transfer-Encoding: chunked\r\n\r\n"
 				 "0\r\nHTTP/x: y\r\n",
 		.after = FLOOD},
 	{.path = "/nothing", .reply = "", .after = CLOSE},
+	{.path = "/nothing-but-100",
+		.reply = "HTTP/1.1 100 Continue\r\n\r\n",
+		.after = CLOSE},
+	{.path = "/to-nothing",
+		.reply = "HTTP/1.1 302 F\r\nLocation: /nothing\r\nContent-Length: "
+			 "0\r\n\r\n"},
+	{.path = "/cut-status-line", .reply = "HTTP/1.1 2", .after = CLOSE},
+	{.path = "/large-hop",
+		.reply = "HTTP/1.1 302 F\r\nLocation: /large-hop\r\nX: " X16K
+			 "\r\nContent-Length: 0\r\n\r\n"},
 	{.path = "/garbage", .reply = "SSH-2.0-OpenSSH_9.2\r\n", .after = CLOSE},
 	{.path = "/version", .reply = "HTTP/7.0 200 OK\r\n\r\n", .after = CLOSE},
 	{.path = "/short",
@@ -273,6 +327,7 @@ static struct server {
 	unsigned connections; /* accepted */
 	unsigned open;        /* of them, now */
 	unsigned ended;       /* of them, by the client */
+	unsigned resets;      /* to come, instead of an answer */
 	char *seen[SEEN_MAX]; /* the first requests, head and body */
 	unsigned seen_ct;
 } server;
@@ -376,6 +431,11 @@ static inline void on_gone(struct bufferevent *bev, short what, void *ctx)
 static inline void answer(struct bufferevent *bev, const char *request)
 {
 	const struct route *r = route_of(request);
+	if (server.resets) {
+		server.resets--;
+		hang_up(bev, true);
+		return;
+	}
 	bufferevent_setcb(bev, on_request, on_sent, on_gone, (void *)(uintptr_t)r);
 	if (r->after == LATER || r->after == EXTRA) {
 		struct timeval tv = {.tv_usec = 100000};

@@ -107,6 +107,7 @@ Test(engine_errors, words_decide_where_a_code_is_too_coarse, .timeout = 10)
 		{97, "Can't complete SOCKS5 connection to x. (5)", PM_ECONNECT},
 		{97, "Failed to resolve \"x\" for SOCKS5 connect.", PM_EDNS},
 		{56, "Too large response headers: 307210 > 307200", PM_EHEADERSIZE},
+		{56, "Out of memory in chunked-encoding", PM_EHEADERSIZE},
 	};
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
 		expect_class(&answers[i]);

@@ -44,6 +44,7 @@ Test(engine_faults, hostile_answers_have_one_class_each, .timeout = 60)
 		{"/many-headers", PM_EHEADERSIZE},
 		{"/long-header", PM_EHEADERSIZE},
 		{"/many-100", PM_EHEADERSIZE},
+		{"/long-trailer", PM_EHEADERSIZE},
 		{"/endless", PM_EBODYSIZE},
 		{"/announced", PM_EBODYSIZE},
 		{"/to-file", PM_ESCHEME},
@@ -55,6 +56,23 @@ Test(engine_faults, hostile_answers_have_one_class_each, .timeout = 60)
 			REQUEST(.max_body = 100000), cases[i].path, cases[i].error);
 		fetch_and_forget(NO_REQUEST, "/ok");
 	}
+}
+
+/* Each of these heads is well below what libcurl takes. */
+Test(engine_faults, heads_are_counted_through_all_redirects, .timeout = 60)
+{
+	struct outcome o;
+	open_engine(1);
+	fetch(&o, REQUEST(.max_redirects = 20), "/large-hop");
+	cr_assert_eq(
+		o.result.failure.error, PM_EHEADERSIZE, "%s", o.result.failure.message);
+	cr_assert_str_eq(o.result.failure.message,
+		"the response has heads of more than 256 KiB");
+	forget(&o);
+	fetch(&o, REQUEST(.max_redirects = 10), "/large-hop");
+	cr_assert_eq(o.result.failure.error, PM_EREDIRECTS);
+	forget(&o);
+	fetch_and_forget(NO_REQUEST, "/ok");
 }
 
 /* The connection ends with it: nobody knows where the next response would begin. */

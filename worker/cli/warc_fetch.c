@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-/* Of all heads of a fetch; libcurl bounds each at 300 KiB. */
+/* Of all heads of a fetch, requests and responses. */
 enum { HEADS_MAX = 2 << 20 };
 
 /* One request and its response.  The ids and digests are filled in at the end. */
