@@ -202,8 +202,8 @@ static bool try_again(struct transfer *t)
 	spend(t, (uint64_t)spent_us);
 	shard_remove(t);
 	t->error_text[0] = '\0';
-	t->address_failed = t->unanswered = t->on_kept = false;
-	t->connect_ct = 0;
+	t->address_failed = false;
+	twice_forget(t);
 	if (shard_add(s, t, &failure)) {
 		list_push_back(&s->running, &t->link); /* as it was: to be told */
 		t->shard = s;
@@ -217,8 +217,7 @@ void transfer_finish(struct transfer *t, CURLcode code)
 	struct engine_result result;
 	engine_done_fn *done = t->done;
 	void *ctx = t->ctx;
-	if ((route_has_more(t, code) || twice_was_miscounted(t, code)) &&
-		try_again(t)) {
+	if ((route_has_more(t, code) || twice_is_wanted(t, code)) && try_again(t)) {
 		return;
 	}
 	transfer_build_result(t, code, &result);

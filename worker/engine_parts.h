@@ -154,7 +154,8 @@ struct transfer {
 	bool unanswered;     /* a request was sent, and nothing came back yet */
 	bool on_kept;        /* the last request went out on a kept connection */
 	long connect_ct;     /* connections made until then */
-	bool miscounted;     /* libcurl gave it up too early once, engine_twice.c */
+	bool has_old_words;  /* error_text is of a connection before, engine_twice.c */
+	bool redone;         /* the engine has begun anew once, for that or the like */
 	pm_exchange_fn *on_exchange; /* NULL: nobody asks for the heads */
 	void *on_exchange_ctx;
 	struct buf sent_head, got_head; /* as they are on the wire */
@@ -205,10 +206,13 @@ int heads_take_line(struct transfer *t, const char *bytes, size_t len);
 void heads_release(struct transfer *t);
 void heads_fini(struct transfer *t);
 
-/* engine_twice.c: hinder libcurl from sending twice what may do harm; did it give up
- * a request that it had not sent too often? */
+/* engine_twice.c: hinder libcurl from sending twice what may do harm; must the engine
+ * begin anew what has ended with this code?  At the start of a request, and of that
+ * second attempt, forget what was. */
 CURLcode twice_set_options(struct transfer *t);
-bool twice_was_miscounted(struct transfer *t, CURLcode code);
+void twice_begin(struct transfer *t);
+void twice_forget(struct transfer *t);
+bool twice_is_wanted(struct transfer *t, CURLcode code);
 
 /* engine_curl.c: called by a shard when a transfer has ended, with its callback;
  * or when it was cancelled, without one. */

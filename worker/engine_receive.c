@@ -97,8 +97,7 @@ void transfer_begin_answer(struct transfer *t, const struct pm_request *request)
 	t->stopped_by_reader = t->cancelled = false;
 	t->socket_errno = 0;
 	t->address_failed = false;
-	t->unanswered = t->on_kept = t->miscounted = false;
-	t->connect_ct = 0;
+	twice_begin(t);
 	t->error_text[0] = '\0';
 }
 

@@ -11,9 +11,20 @@
  * says that it does no harm, and for no other.  On a connection that was made for the
  * request there is only one reason to send it again: an HTTP/2 server has refused it
  * unseen, which may be done for all.
+ *
+ * When libcurl has said why the connection broke, the second attempt is not left to it:
+ * it keeps the first words of a transfer, and would tell of the broken connection
+ * whatever is wrong with the answer of the next one.
  */
 #include "common/method.h"
 #include "worker/engine_parts.h"
+
+static long redirects_of(const struct transfer *t)
+{
+	long ct = 0;
+	curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_COUNT, &ct);
+	return ct;
+}
 
 static bool is_harmless(const struct transfer *t)
 {
@@ -42,6 +53,10 @@ static int before_request(
 		(void)transfer_stop(t, PM_ERESET, NULL);
 		return CURL_PREREQFUNC_ABORT;
 	}
+	if (t->unanswered && t->error_text[0] && !t->redone && !redirects_of(t)) {
+		t->has_old_words = true;
+		return CURL_PREREQFUNC_ABORT;
+	}
 	t->unanswered = true;
 	return CURL_PREREQFUNC_OK;
 }
@@ -54,19 +69,42 @@ CURLcode twice_set_options(struct transfer *t)
 	return bad;
 }
 
+void twice_begin(struct transfer *t)
+{
+	if (t->redone) {
+		curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 0L);
+	}
+	t->redone = false;
+	twice_forget(t);
+}
+
+void twice_forget(struct transfer *t)
+{
+	t->unanswered = t->on_kept = t->has_old_words = false;
+	t->connect_ct = 0;
+}
+
 /* libcurl 7.88 counts how often a handle has sent something again in all its life, not
  * for one request: after the fifth time it gives up once, and begins to count anew.
  * Then it has made no connection for this request. */
-bool twice_was_miscounted(struct transfer *t, CURLcode code)
+static bool was_miscounted(const struct transfer *t, CURLcode code)
 {
-	long redirect_ct = 0, connect_ct = 0;
+	long connect_ct = 0;
 	bool lost = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR ||
 		    code == CURLE_GOT_NOTHING;
-	if (!lost || t->miscounted || t->stopped || !t->unanswered) {
+	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connect_ct);
+	return lost && t->unanswered && !t->stopped && !connect_ct &&
+	       !redirects_of(t) && is_harmless(t);
+}
+
+/* On a connection that is made for it there is no third time. */
+bool twice_is_wanted(struct transfer *t, CURLcode code)
+{
+	bool wanted = code == CURLE_ABORTED_BY_CALLBACK ? t->has_old_words
+							: was_miscounted(t, code);
+	if (!wanted || t->redone) {
 		return false;
 	}
-	curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_COUNT, &redirect_ct);
-	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connect_ct);
-	t->miscounted = !redirect_ct && !connect_ct && is_harmless(t);
-	return t->miscounted;
+	t->redone = true;
+	return curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK;
 }

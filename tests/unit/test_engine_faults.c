@@ -58,6 +58,32 @@ Test(engine_faults, hostile_answers_have_one_class_each, .timeout = 60)
 	}
 }
 
+/* libcurl would say in its own words that the kept connection broke. */
+Test(engine_faults, a_connection_that_broke_before_changes_no_class, .timeout = 60)
+{
+	static const struct hostile cases[] = {
+		{"/bad-chunk", PM_EBADRESPONSE},
+		{"/garbage", PM_EBADRESPONSE},
+		{"/many-headers", PM_EHEADERSIZE},
+		{"/long-header", PM_EHEADERSIZE},
+		{"/short", PM_ETRUNCATED},
+		{"/ok", 0},
+	};
+	open_engine(1);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct outcome o;
+		fetch_and_forget(NO_REQUEST, "/ok");
+		server.resets = 1;
+		fetch(&o, NO_REQUEST, cases[i].path);
+		cr_assert_eq(server.resets, 0, "%s: no kept connection", cases[i].path);
+		cr_assert_eq(o.result.failure.error, cases[i].error, "%s: %s",
+			cases[i].path, o.result.failure.message);
+		cr_assert_null(strstr(o.result.failure.message, "Recv failure"));
+		forget(&o);
+		fetch_and_forget(NO_REQUEST, "/close");
+	}
+}
+
 /* Each of these heads is well below what libcurl takes. */
 Test(engine_faults, heads_are_counted_through_all_redirects, .timeout = 60)
 {
