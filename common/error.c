@@ -42,7 +42,7 @@ static const struct error_row rows[] = {
 	{PM_ETLS, "tls", "no secure connection to the host"},
 	{PM_ETIMEDOUT, "timeout", "not done in time"},
 	{PM_ESTALLED, "stalled", "the transfer stalled"},
-	{PM_ERESET, "reset", "the connection was reset"},
+	{PM_ERESET, "reset", "the connection broke"},
 	{PM_ETRUNCATED, "truncated", "the response ended too early"},
 	{PM_EBADRESPONSE, "bad_response", "the response is not valid HTTP"},
 	{PM_EREDIRECTS, "too_many_redirects", "too many redirects"},

@@ -98,7 +98,7 @@ enum pm_error {
 	PM_ETLS = -44,         /* tls              */
 	PM_ETIMEDOUT = -45,    /* timeout          */
 	PM_ESTALLED = -46,     /* stalled          */
-	PM_ERESET = -47,       /* reset            */
+	PM_ERESET = -47,       /* reset            the connection broke */
 	PM_ETRUNCATED = -48,   /* truncated        fewer bytes than announced */
 	PM_EBADRESPONSE = -49, /* bad_response     not HTTP, or broken HTTP */
 	PM_EREDIRECTS = -50,   /* too_many_redirects */
@@ -967,7 +967,9 @@ struct pm_response {
  * A redirect may lead from https:// to http://, as with curl; credentials, cookies
  * and the headers Authorization and Cookie do not follow it there, nor to any other
  * host, port or scheme.  A response whose length is in doubt (two lengths, or a length
- * beside a transfer coding) fails with PM_EBADRESPONSE. */
+ * beside a transfer coding) fails with PM_EBADRESPONSE.  All heads of a fetch, with
+ * those of redirects, interim responses and trailers, may have 256 KiB: more is a
+ * PM_EHEADERSIZE.  A connection that ends without an answer is a PM_ERESET. */
 PM_API int pm_await_fetch(pm_task *task, const struct pm_request *request,
 	struct pm_response **response) PM_MUSTCHECK;
 PM_API int pm_await_get(

@@ -114,8 +114,11 @@ static int class_of(const struct engine_evidence *e)
 		return PM_ECONNECT;
 	case CURLE_PROXY:
 		return says(e->message, "resolve") ? PM_EDNS : PM_ECONNECT;
-	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_GOT_NOTHING:
+		/* The connection broke, in whatever way: the server has said
+		 * nothing wrong.  After a 1xx it has said too little. */
+		return e->has_head ? PM_ETRUNCATED : PM_ERESET;
+	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_BAD_CONTENT_ENCODING:
 	case CURLE_HTTP2:
 		return PM_EBADRESPONSE;

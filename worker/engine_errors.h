@@ -20,6 +20,7 @@ struct engine_evidence {
 	int socket_errno;        /* why no socket could be made, or 0 */
 	int status;              /* of the last response, or 0 */
 	bool answered;           /* at least one byte of an answer came */
+	bool has_head;           /* and a whole line, since the last request */
 };
 
 /* The failure for it.  Its message is never empty. */

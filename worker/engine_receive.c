@@ -263,6 +263,7 @@ void transfer_build_result(
 				.status = (int)info_long(t, CURLINFO_RESPONSE_CODE),
 				.answered = info_count(t,
 						    CURLINFO_STARTTRANSFER_TIME_T) > 0,
+				.has_head = !t->unanswered,
 			},
 			&result->failure);
 	}

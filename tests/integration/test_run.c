@@ -399,7 +399,7 @@ static const struct {
 } hostile[] = {
 	{"/reset", "reset"},
 	{"/reset/100", "reset"},
-	{"/close", "bad_response"},
+	{"/close", "reset"},
 	{"/truncate/1000", "truncated"},
 	{"/garbage", "bad_response"},
 	{"/bigheader/1000000", "headers_too_large"},

@@ -80,9 +80,9 @@ Test(run_retries, broken_connections_are_tried_again, .timeout = 60)
 	jobs_add(&jobs, "http://127.0.0.1:%u/\n", dead_port());
 	jobs_add(&jobs, "%s\n", origin_url(o, "/garbage"));
 	struct ran r = run_to_end(jobs.data, RUN("-w", "2"));
-	static const char *const classes[] = {"ok", "ok", "reset", "truncated",
-		"bad_response", "timeout", "connect", "bad_response"};
-	static const int attempts[] = {2, 3, 3, 3, 1, 3, 3, 1};
+	static const char *const classes[] = {"ok", "ok", "reset", "truncated", "reset",
+		"timeout", "connect", "bad_response"};
+	static const int attempts[] = {2, 3, 3, 3, 3, 3, 3, 1};
 	check_status(&r, 1);
 	for (size_t i = 0; i < 8; i++) {
 		check_class(&r, i, classes[i]);

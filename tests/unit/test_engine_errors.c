@@ -38,7 +38,7 @@ Test(engine_errors, every_code_has_its_class, .timeout = 10)
 		{16, "", PM_EBADRESPONSE},
 		{18, "", PM_ETRUNCATED},
 		{47, "", PM_EREDIRECTS},
-		{52, "", PM_EBADRESPONSE},
+		{52, "Empty reply from server", PM_ERESET},
 		{55, "", PM_ERESET},
 		{61, "", PM_EBADRESPONSE},
 		{63, "", PM_EBODYSIZE},
@@ -147,6 +147,15 @@ Test(engine_errors, no_memory_is_a_large_header_once_an_answer_came, .timeout = 
 	engine_classify(&e, &f);
 	cr_assert_eq(f.error, PM_EHEADERSIZE);
 	cr_assert_str_eq(f.message, "a response header is too large");
+}
+
+Test(engine_errors, an_end_behind_an_interim_head_is_too_early, .timeout = 10)
+{
+	struct engine_evidence e = {
+		.code = 52, .message = "Empty reply from server", .has_head = true};
+	struct pm_failure f;
+	engine_classify(&e, &f);
+	cr_assert_eq(f.error, PM_ETRUNCATED);
 }
 
 Test(engine_errors, a_stop_of_ours_wins_over_the_code, .timeout = 10)
