@@ -67,6 +67,63 @@ Test(engine_body, the_limit_is_of_what_was_decompressed, .timeout = 60)
 	expect_error(REQUEST(.compressed = true, .max_body = 4), "/ok", PM_EBODYSIZE);
 }
 
+/* Which of its codings libcurl has is a matter of how it was built. */
+static bool is_offered(const char *coding)
+{
+	fetch_and_forget(REQUEST(.compressed = true), "/ok");
+	const char *list = strstr(last_seen(), "\r\nAccept-Encoding: ");
+	cr_assert_not_null(list, "%s", last_seen());
+	const char *at = strstr(list, coding), *end = strstr(list + 2, "\r\n");
+	return at && at < end;
+}
+
+static void expect_decoded(const char *hello, const char *bomb)
+{
+	struct outcome o;
+	const struct pm_response *r =
+		fetch_ok(&o, REQUEST(.compressed = true, .max_body = 5), hello);
+	cr_assert_str_eq((const char *)r->body, "hello", "%s", hello);
+	forget(&o);
+	expect_error(REQUEST(.compressed = true, .max_body = 2000), bomb, PM_EBODYSIZE);
+}
+
+static void expect_refused(const char *hello, const char *bomb)
+{
+	expect_error(REQUEST(.compressed = true), hello, PM_EBADRESPONSE);
+	expect_error(REQUEST(.compressed = true), bomb, PM_EBADRESPONSE);
+}
+
+static void expect_raw(const char *path)
+{
+	struct outcome o;
+	const struct pm_response *r = fetch_ok(&o, NO_REQUEST, path);
+	cr_assert_eq(r->body_len, strtoul(header(r, "content-length"), NULL, 10));
+	forget(&o);
+}
+
+Test(engine_body, a_coding_is_decoded_and_bounded_or_refused, .timeout = 60)
+{
+	static const struct {
+		const char *coding, *hello, *bomb;
+	} codings[] = {
+		{"deflate", "/hello-deflate", "/bomb-deflate"},
+		{"gzip", "/hello-gzip", "/bomb-gzip"},
+		{"br", "/hello-br", "/bomb-br"},
+		{"zstd", "/hello-zstd", "/bomb-zstd"},
+	};
+	open_engine(1);
+	for (size_t i = 0; i < 4; i++) {
+		bool offered = is_offered(codings[i].coding);
+		cr_log_info("%s: %s", codings[i].coding, offered ? "yes" : "no");
+		cr_assert(offered || i > 1, "%s is always there", codings[i].coding);
+		(offered ? expect_decoded : expect_refused)(
+			codings[i].hello, codings[i].bomb);
+		expect_raw(codings[i].hello);
+		expect_raw(codings[i].bomb);
+	}
+	expect_refused("/hello-evil", "/hello-evil");
+}
+
 Test(engine_body, broken_compression_is_a_bad_response, .timeout = 60)
 {
 	open_engine(1);
