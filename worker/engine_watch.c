@@ -145,9 +145,8 @@ curl_socket_t watch_open_socket(
 {
 	struct transfer *t = ctx;
 	(void)purpose;
-	t->socket_errno = 0;
 	if (!route_address(t, address)) {
-		return CURL_SOCKET_BAD;
+		return CURL_SOCKET_BAD; /* also asked for after the last one failed */
 	}
 	/* A task may start other programs: descriptors must not follow. */
 	int fd = socket(

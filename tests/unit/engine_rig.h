@@ -152,6 +152,11 @@ static const struct route routes[] = {
 	{.path = "/401",
 		.reply = "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"r\"\r\n"
 			 "Content-Length: 4\r\n\r\nwho?"},
+	{.path = "/wants-all",
+		.reply =
+			OK_HEAD "Strict-Transport-Security: max-age=99999999\r\n"
+				"Alt-Svc: h2=\"127.0.0.1:1\"; ma=99999999\r\n"
+				"Set-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n"},
 	{.path = "/cookie",
 		.reply = OK_HEAD "Set-Cookie: a=1; Path=/\r\n"
 				 "Set-Cookie: deep=2; Path=/cookie\r\n"

@@ -5,6 +5,8 @@
  */
 #include "tests/unit/engine_rig.h"
 
+#include <sys/resource.h>
+
 TestSuite(engine_faults, .init = set_up, .fini = tear_down, .timeout = 60);
 
 /* --------------------------------------------------------------- hostile answers */
@@ -209,6 +211,7 @@ Test(engine_faults, a_connection_has_a_timeout_of_its_own, .timeout = 60)
 {
 	char url[64];
 	int fillers[3];
+	struct outcome o;
 	struct sockaddr_in a = {
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -221,8 +224,11 @@ Test(engine_faults, a_connection_has_a_timeout_of_its_own, .timeout = 60)
 	}
 	open_engine(1);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", port_of(fd));
-	expect_error(REQUEST(.connect_timeout_ms = 50, .timeout_ms = 30000), url,
-		PM_ETIMEDOUT);
+	fetch(&o, REQUEST(.connect_timeout_ms = 50, .timeout_ms = 30000), url);
+	cr_assert_eq(o.result.failure.error, PM_ETIMEDOUT);
+	cr_assert_geq(o.result.response->time_total_us, 50000);
+	cr_assert_lt(o.result.response->time_total_us, 10000000);
+	forget(&o);
 	for (int i = 0; i < 3; i++) {
 		close(fillers[i]);
 	}
@@ -242,6 +248,49 @@ Test(engine_faults, a_refused_connection_is_a_connect_error, .timeout = 60)
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", port_of(fd));
 	expect_error(NO_REQUEST, url, PM_ECONNECT);
 	close(fd);
+}
+
+/* What is not there for the one is there for the next. */
+Test(engine_faults, a_fetch_without_a_descriptor_says_so, .timeout = 60)
+{
+	struct outcome o;
+	struct rlimit was, none;
+	open_engine(1);
+	fetch_and_forget(NO_REQUEST, "/close");
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	int spare = dup(0);
+	none.rlim_cur = (rlim_t)spare; /* all below it are in use */
+	close(spare);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	fetch(&o, NO_REQUEST, "/ok");
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+	cr_assert_eq(
+		o.result.failure.error, PM_ECONNECT, "%s", o.result.failure.message);
+	cr_assert_str_eq(
+		o.result.failure.message, "cannot make a socket: Too many open files");
+	forget(&o);
+	fetch_and_forget(NO_REQUEST, "/ok");
+}
+
+/* It has a name, as HSTS is not for addresses. */
+Test(engine_faults, what_a_server_wants_for_later_is_ignored, .timeout = 60)
+{
+	char entry[64], url[64];
+	const char *const entries[] = {entry};
+	open_engine(1);
+	snprintf(entry, sizeof(entry), "wants.test:%u:127.0.0.1", server.port);
+	snprintf(url, sizeof(url), "http://wants.test:%u/wants-all", server.port);
+	for (int i = 0; i < 2; i++) {
+		struct outcome o;
+		fetch(&o, REQUEST(.resolve = entries, .resolve_ct = 1), url);
+		cr_assert_eq(o.result.failure.error, 0, "%s", o.result.failure.message);
+		cr_assert_str_eq(o.result.response->url_effective, url);
+		expect_unseen("Cookie");
+		expect_unseen("Alt-Used");
+		forget(&o);
+	}
+	cr_assert_eq(server.connections, 1);
 }
 
 Test(engine_faults, plain_http_behind_https_is_a_tls_error, .timeout = 60)
