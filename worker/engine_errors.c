@@ -62,12 +62,19 @@ static int class_of_protocol(const struct engine_evidence *e)
 		       : PM_ESCHEME;
 }
 
+/* A head; a trailer over 64 KiB; a head of HTTP/2 over 128 KiB. */
+static bool is_large_head(const char *message)
+{
+	return says(message, "Too large response headers") ||
+	       says(message, "Out of memory in chunked-encoding") ||
+	       says(message, "user callback function failed");
+}
+
 /* 56: the connection broke, or what it brought is not HTTP. */
 static int class_of_receive(const char *message)
 {
-	if (says(message, "Too large response headers") ||
-		says(message, "Out of memory in chunked-encoding")) {
-		return PM_EHEADERSIZE; /* the latter: one trailer over 64 KiB */
+	if (is_large_head(message)) {
+		return PM_EHEADERSIZE;
 	}
 	if (says(message, "CONNECT")) {
 		return PM_ECONNECT; /* a proxy that makes no tunnel */
@@ -120,8 +127,10 @@ static int class_of(const struct engine_evidence *e)
 		return e->has_head ? PM_ETRUNCATED : PM_ERESET;
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_BAD_CONTENT_ENCODING:
-	case CURLE_HTTP2:
 		return PM_EBADRESPONSE;
+	case CURLE_HTTP2:
+		/* Without words: the server has left, with a GOAWAY or without. */
+		return *e->message ? PM_EBADRESPONSE : PM_ERESET;
 	case CURLE_HTTP2_STREAM:
 		return class_of_stream(e->message);
 	case CURLE_PARTIAL_FILE:

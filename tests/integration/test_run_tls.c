@@ -153,6 +153,7 @@ Test(run_tls, streams_that_fail_are_fetched_again, .timeout = 60)
 	add(&jobs, "h2-refuse", "/");
 	add(&jobs, "h2-reset", "/");
 	add(&jobs, "h2-cut", "/");
+	add(&jobs, "h2-away", "/");
 	struct ran r =
 		run_jobs(&jobs, 1, RUN("--cacert", ca, "--http2", "--retries", "1"));
 	check_class(&r, 0, "ok");
@@ -160,6 +161,8 @@ Test(run_tls, streams_that_fail_are_fetched_again, .timeout = 60)
 	cr_assert_eq(int_in(result_at(&r, 1), "attempts"), 2);
 	check_error(&r, 2, "truncated", "not closed cleanly");
 	cr_assert_eq(int_in(result_at(&r, 2), "attempts"), 2);
+	check_class(&r, 3, "ok");
+	cr_assert_eq(int_in(result_at(&r, 3), "attempts"), 2);
 	ran_fini(&r);
 }
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TLS_PORTS = 11 };
+enum { TLS_PORTS = 13 };
 
 struct tls_port {
 	char name[32];

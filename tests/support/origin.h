@@ -154,7 +154,7 @@ struct server {
 
 	uint64_t requests, connections;
 	uint64_t tls, tls_resumed; /* handshakes that came to an end */
-	bool h2_refused;           /* some stream */
+	bool h2_refused, h2_left;  /* some stream */
 	unsigned open_now, open_max;
 	struct list held;
 	struct tally counters, once, unstable, released;

@@ -12,7 +12,14 @@
 #include <string.h>
 
 enum { FRAME_HEAD = 9, FRAME_MAX = 16384, PREFACE = 24 };
-enum frame_type { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, PING = 6 };
+enum frame_type {
+	DATA = 0,
+	HEADERS = 1,
+	RST_STREAM = 3,
+	SETTINGS = 4,
+	PING = 6,
+	GOAWAY = 7
+};
 enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
 enum { INTERNAL_ERROR = 2, REFUSED_STREAM = 7 };
 
@@ -45,18 +52,53 @@ static void put_answer(struct evbuffer *out, uint32_t stream, bool whole)
 		whole ? sizeof(answer) - 1 : 1);
 }
 
+/* "x" with 4000 bytes is put into the client's table, and used 12,000 times. */
+static void put_bomb(struct evbuffer *out, uint32_t stream)
+{
+	static const unsigned char begin[] = {
+		0x80 | 8, 0x40, 1, 'x', 127, 0x80 | 33, 30 /* 127 + 33 + 30 * 128 */};
+	enum { VALUE = 4000, USES = 12000 };
+	unsigned char head[sizeof(begin) + VALUE + USES];
+	memcpy(head, begin, sizeof(begin));
+	memset(head + sizeof(begin), 'y', VALUE);
+	memset(head + sizeof(begin) + VALUE, 0x80 | 62, USES);
+	put_frame(out, HEADERS, END_HEADERS | END_STREAM, stream, head, sizeof(head));
+}
+
+/* No stream was looked at, and there is no error. */
+static void put_goaway(struct evbuffer *out)
+{
+	static const unsigned char nothing[8] = {0};
+	put_frame(out, GOAWAY, 0, 0, nothing, sizeof(nothing));
+}
+
+static bool is_first(bool *seen)
+{
+	bool first = !*seen;
+	*seen = true;
+	return first;
+}
+
 static void answer_stream(struct conn *c, uint32_t stream)
 {
 	struct evbuffer *out = conn_out(c);
 	c->server->requests++;
 	switch (c->h2) {
 	case H2_REFUSE:
-		if (!c->server->h2_refused) {
-			c->server->h2_refused = true;
+		if (is_first(&c->server->h2_refused)) {
 			put_reset(out, stream, REFUSED_STREAM);
 			return;
 		}
 		break;
+	case H2_AWAY:
+		if (is_first(&c->server->h2_left)) {
+			put_goaway(out);
+			return;
+		}
+		break;
+	case H2_BOMB:
+		put_bomb(out, stream);
+		return;
 	case H2_RESET:
 		put_reset(out, stream, INTERNAL_ERROR);
 		return;

@@ -22,6 +22,8 @@ const struct tls_kind tls_kinds[] = {
 	{"h2", IDENTITY_GOOD, false, false, H2_ANSWER},
 	{"h2-refuse", IDENTITY_GOOD, false, false, H2_REFUSE},
 	{"h2-reset", IDENTITY_GOOD, false, false, H2_RESET},
+	{"h2-away", IDENTITY_GOOD, false, false, H2_AWAY},
+	{"h2-bomb", IDENTITY_GOOD, false, false, H2_BOMB},
 	{"h2-cut", IDENTITY_GOOD, false, false, H2_CUT},
 	{NULL, IDENTITY_CA, false, false, H2_NONE},
 };

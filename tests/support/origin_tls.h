@@ -52,6 +52,8 @@ enum h2_manner {
 	H2_ANSWER,
 	H2_REFUSE, /* the first one of all: REFUSED_STREAM */
 	H2_RESET,  /* every one: INTERNAL_ERROR */
+	H2_AWAY,   /* the first one of all: GOAWAY, it was not looked at */
+	H2_BOMB,   /* a head of 48 MB in one frame of 16 KiB */
 	H2_CUT,    /* half an answer, and the end of the connection */
 };
 

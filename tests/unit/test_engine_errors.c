@@ -35,7 +35,7 @@ Test(engine_errors, every_code_has_its_class, .timeout = 10)
 		{6, "Could not resolve host: x", PM_EDNS},
 		{7, "", PM_ECONNECT},
 		{8, "", PM_EBADRESPONSE},
-		{16, "", PM_EBADRESPONSE},
+		{16, "", PM_ERESET},
 		{18, "", PM_ETRUNCATED},
 		{47, "", PM_EREDIRECTS},
 		{52, "Empty reply from server", PM_ERESET},
@@ -77,6 +77,7 @@ Test(engine_errors, words_decide_where_a_code_is_too_coarse, .timeout = 10)
 {
 	static const struct answer answers[] = {
 		{1, "Received HTTP/0.9 when not allowed", PM_EBADRESPONSE},
+		{16, "nghttp2 says no", PM_EBADRESPONSE},
 		{1, "Unsupported HTTP version in response", PM_EBADRESPONSE},
 		{43, "Failed reading the chunked-encoded stream", PM_EBADRESPONSE},
 		{1, "Unsupported response code in HTTP response", PM_EBADRESPONSE},
@@ -108,6 +109,10 @@ Test(engine_errors, words_decide_where_a_code_is_too_coarse, .timeout = 10)
 		{97, "Failed to resolve \"x\" for SOCKS5 connect.", PM_EDNS},
 		{56, "Too large response headers: 307210 > 307200", PM_EHEADERSIZE},
 		{56, "Out of memory in chunked-encoding", PM_EHEADERSIZE},
+		{56,
+			"h2_process_pending_input: nghttp2_session_mem_recv() returned "
+			"-902:The user callback function failed",
+			PM_EHEADERSIZE},
 	};
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
 		expect_class(&answers[i]);

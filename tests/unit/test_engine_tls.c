@@ -8,6 +8,8 @@
 #undef wait_for
 #include "tests/unit/engine_rig.h"
 
+#include <sys/resource.h>
+
 static struct origin *origin;
 static const char *ca;
 
@@ -269,5 +271,32 @@ Test(engine_tls, a_stream_that_fails_has_a_class, .timeout = 60)
 	cr_assert_eq(origin_count(origin, "requests"), 2, "it was not sent again");
 	expect_error(REQUEST(H2), at("h2-reset"), PM_ERESET);
 	expect_error(REQUEST(H2), at("h2-cut"), PM_ETRUNCATED);
+	fetch_and_forget(REQUEST(H2), at("h2"));
+}
+
+/* libcurl does not look how far the server got. */
+Test(engine_tls, what_a_server_leaves_behind_is_a_reset, .timeout = 60)
+{
+	expect_error(REQUEST(H2), at("h2-away"), PM_ERESET);
+	fetch_and_forget(REQUEST(H2), at("h2-away"));
+	cr_assert_eq(origin_count(origin, "requests"), 2);
+	cr_assert_eq(origin_count(origin, "tls"), 2);
+}
+
+static long peak_kib(void)
+{
+	struct rusage use;
+	cr_assert_eq(getrusage(RUSAGE_SELF, &use), 0);
+	return use.ru_maxrss;
+}
+
+/* 16 KiB would be 48 MB. */
+Test(engine_tls, a_head_is_bounded_when_decompressed, .timeout = 60)
+{
+	fetch_and_forget(REQUEST(H2), at("h2"));
+	long before = peak_kib();
+	expect_error(REQUEST(H2), at("h2-bomb"), PM_EHEADERSIZE);
+	cr_assert_lt(
+		peak_kib() - before, 24 << 10, "%ld KiB more", peak_kib() - before);
 	fetch_and_forget(REQUEST(H2), at("h2"));
 }
