@@ -380,7 +380,7 @@ Test(line, carries_bodies_of_every_size, .timeout = 30)
 	char *text = malloc(MOST), *coded = malloc(base64_size(MOST));
 	for (size_t len = 1; len < MOST; len = len * 3 + 1) {
 		for (size_t i = 0; i < len; i++) {
-			text[i] = "{\"k\":\"v\n\\\"}\x01x\x7f"[i % 14];
+			text[i] = "{\"k\":\"v\n\\\"}\x01x\x7f\t"[i % 16];
 		}
 		expect_body(text, len, "body", text, len);
 		text[len / 2] = (char)0x80;
