@@ -10,8 +10,10 @@
 
 #include "common/poolmap.h"
 
-/* The argument is the URL.  The result is a uint32_t, the status or 0 when there was
- * no answer, and the body, of which no more than ROBOTS_TEXT_MAX bytes. */
+/* What a broken connection or a status of 5xx kept from coming is fetched once more, a
+ * second later.  The argument is the URL.  The result is a uint32_t, the status or 0
+ * when there was no answer, and the body, of which no more than ROBOTS_TEXT_MAX bytes.
+ */
 int robots_task(pm_task *task, const void *url, size_t len);
 
 #endif

@@ -598,6 +598,35 @@ Test(run_polite, robots_that_does_not_come_forbids_all, .timeout = 90)
 	ran_fini(&r);
 }
 
+/* Once: the next failure counts.  A redirect leads to what fails for a while.  Each
+ * attempt takes two resets, as the first is that of a kept connection, which is
+ * replaced at once. */
+Test(run_polite, robots_is_asked_again_after_a_moment, .timeout = 90)
+{
+	static const struct {
+		const char *path, *class;
+		size_t asked;
+	} cases[] = {
+		{"/unstable/a/1", "ok", 2},
+		{"/unstable/b/2", "robots", 2},
+		{"/reset-first/c/2", "ok", 3},
+		{"/reset-first/d/4", "robots", 4},
+		{"/refuse/429/-/e/1", "robots", 1},
+	};
+	for (size_t i = 0; i < 5; i++) {
+		set_status(
+			"a.test", 302, keep_printf("Location: %s\r\n", cases[i].path));
+		check_host_class(cases[i].class, POLITE_RUN);
+		struct visits v = visits_of(o, "a.test");
+		visits_keep(&v, visit_begins, cases[i].path);
+		cr_assert_eq(v.ct, cases[i].asked, "%s: %zu", cases[i].path, v.ct);
+		if (cases[i].asked == 2) {
+			cr_assert_geq(visits_closest_us(&v), 990000);
+		}
+		visits_fini(&v);
+	}
+}
+
 Test(run_polite, robots_may_be_elsewhere, .timeout = 90)
 {
 	set_rules_text("b.test", "User-agent: *\nDisallow: /once\n");

@@ -14,6 +14,9 @@
 #include "worker/cli/fetch_request.h"
 #include "worker/cli/sandbox.h"
 
+/* Between two attempts: --polite is one request a second. */
+enum { ROBOTS_PAUSE_MS = 1000 };
+
 /* More of the body than counts is not read. */
 static int keep(void *ctx, const void *bytes, size_t len)
 {
@@ -37,21 +40,43 @@ static int answer(pm_task *task, uint32_t status, const struct buf *body)
 	return err;
 }
 
+/* PM_ECANCELLED, or 0: *status is what was answered, 0: nothing that can be read. */
+static int ask(pm_task *task, struct fetch_request *r, struct buf *body,
+	uint32_t *status, int *why)
+{
+	struct pm_response *response;
+	buf_clear(body);
+	*why = pm_await_fetch(task, &r->pm, &response);
+	const struct pm_response *got = pm_task_last_response(task);
+	bool read = !*why || (*why == PM_EBODYSIZE && body->len == ROBOTS_TEXT_MAX);
+	*status = read && got ? (uint32_t)got->status : 0;
+	return *why == PM_ECANCELLED ? PM_ECANCELLED : 0;
+}
+
+/* All jobs of the host hang on it: what may be a moment's weakness of the server does
+ * not decide.  Hosts that are not there, or silent, cost enough as it is, and one that
+ * asks us to slow down (429) has answered. */
+static bool may_pass(uint32_t status, int why)
+{
+	return status >= 500 || why == PM_ERESET || why == PM_ETRUNCATED;
+}
+
 static int fetch(pm_task *task, struct fetch_request *r)
 {
 	struct buf body = {0};
-	struct pm_response *response;
+	uint32_t status;
+	int why;
 	r->pm.on_body = keep;
 	r->pm.on_body_ctx = &body;
 	r->pm.max_body = SIZE_MAX - 1;
 	r->pm.no_headers = true;
 	r->pm.no_follow = false;
-	int err = pm_await_fetch(task, &r->pm, &response);
-	const struct pm_response *got = pm_task_last_response(task);
-	bool read = !err || (err == PM_EBODYSIZE && body.len == ROBOTS_TEXT_MAX);
-	if (err != PM_ECANCELLED) {
-		err = answer(task, read && got ? (uint32_t)got->status : 0, &body);
+	int err = ask(task, r, &body, &status, &why);
+	if (!err && may_pass(status, why)) {
+		err = pm_sleep(task, ROBOTS_PAUSE_MS);
+		err = err ? err : ask(task, r, &body, &status, &why);
 	}
+	err = err ? err : answer(task, status, &body);
 	buf_fini(&body);
 	return err;
 }
