@@ -43,7 +43,7 @@ door curl/ worker/engine_*.[ch]
 door ares worker/resolver_ares.c
 door jansson.h common/cli/job.c common/cli/json_text.c
 door confuse.h master/cli/config.c
-door openssl/ worker/cli/digest.c
+door openssl/ common/cli/digest.c
 door zlib.h worker/cli/warc_file.c master/cli/gunzip.c master/cli/pack.c
 door seccomp.h worker/cli/sandbox_calls.c
 

@@ -8,7 +8,7 @@
 #include <dirent.h>
 
 #include "tests/support/warc_check.h"
-#include "worker/cli/digest.h"
+#include "common/cli/digest.h"
 
 static struct origin *o;
 

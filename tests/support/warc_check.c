@@ -13,7 +13,7 @@
 #include <zlib.h>
 
 #include "tests/support/harness.h"
-#include "worker/cli/digest.h"
+#include "common/cli/digest.h"
 
 static char reason[400];
 

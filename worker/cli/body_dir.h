@@ -14,7 +14,7 @@
 #include <stdbool.h>
 
 #include "common/buf.h"
-#include "worker/cli/digest.h"
+#include "common/cli/digest.h"
 #include "worker/cli/spool.h"
 
 /* Open DIR, which is created unless it is there.  Its descriptor, which belongs to this

@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/cli/digest.h"
 #include "common/poolmap.h"
-#include "worker/cli/digest.h"
 #include "worker/cli/spool.h"
 #include "worker/cli/warc_file.h"
 

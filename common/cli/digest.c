@@ -5,7 +5,7 @@
  * Once the algorithm is found and the context is there, libcrypto has nothing
  * left to fail of: that is asserted.
  */
-#include "worker/cli/digest.h"
+#include "common/cli/digest.h"
 
 #include <assert.h>
 #include <openssl/evp.h>

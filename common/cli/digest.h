@@ -2,12 +2,13 @@
  *
  * digest - SHA-256 of bytes as they come.
  *
- * Runs in: the workers of the command; called for bodies that go to files.  The
- * door to libcrypto, which libcurl brings along in any case: it uses the
- * processor's own instructions, a plain implementation would not.
+ * Runs in: the workers of the command, for bodies that go to files, and its
+ * master, for job files.  The door to libcrypto, which libcurl brings along in any
+ * case: it uses the processor's own instructions, a plain implementation would
+ * not.
  */
-#ifndef WORKER_CLI_DIGEST_H
-#define WORKER_CLI_DIGEST_H
+#ifndef COMMON_CLI_DIGEST_H
+#define COMMON_CLI_DIGEST_H
 
 #include <stddef.h>
 
