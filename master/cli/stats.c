@@ -15,6 +15,7 @@
 
 #include "common/cli/line.h"
 #include "common/poolmap.h"
+#include "master/cli/durable.h"
 #include "master/cli/message.h"
 
 /* ------------------------------------------------------------------ rendering */
@@ -144,16 +145,9 @@ static int usage(const char *path, const char *why)
 	return EXIT_USAGE;
 }
 
-/* Room for the name of the directory, to be freed; NULL: no memory. */
-static char *directory_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return !slash ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
-}
-
 static int check_directory(const char *path)
 {
-	char *dir = directory_of(path);
+	char *dir = durable_directory(path);
 	bool bad = dir && access(dir, W_OK | X_OK);
 	int code = bad ? usage(path, strerror(errno)) : 0;
 	free(dir);
@@ -209,60 +203,10 @@ int stats_check(const struct settings *want, const struct input *in)
 	return stat(path, &st) ? check_directory(path) : check_existing(&st, want, in);
 }
 
-static int write_all(int fd, const struct buf *bytes)
-{
-	for (size_t at = 0; at < bytes->len;) {
-		ssize_t n = write(fd, bytes->data + at, bytes->len - at);
-		if (n < 0 && errno != EINTR) {
-			return errno;
-		}
-		at += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
-/* As open(2) would create it: mkostemp() gives nobody else a right. */
-static void give_usual_mode(int fd)
-{
-	mode_t mask = umask(0);
-	umask(mask);
-	(void)!fchmod(fd, 0666 & ~mask);
-}
-
-/* The bytes are there before the name is.  Some file systems know no fsync. */
-static int sync_bytes(int fd)
-{
-	bool failed = fsync(fd) && errno != EINVAL && errno != ENOTSUP;
-	return failed ? errno : 0;
-}
-
-/* Returns an errno. */
-static int replace(const char *path, const struct buf *bytes)
-{
-	struct buf name = {0};
-	if (buf_printf(&name, "%s.XXXXXX", path) || !buf_text(&name)) {
-		buf_fini(&name);
-		return ENOMEM;
-	}
-	int fd = mkostemp(name.data, O_CLOEXEC);
-	int error = fd < 0 ? errno : write_all(fd, bytes);
-	if (fd >= 0) {
-		give_usual_mode(fd);
-		error = error ? error : sync_bytes(fd);
-		error = close(fd) && !error ? errno : error;
-		error = !error && rename(name.data, path) ? errno : error;
-	}
-	if (error && fd >= 0) {
-		unlink(name.data);
-	}
-	buf_fini(&name);
-	return error;
-}
-
 static int write_into(const char *path, const struct buf *bytes)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-	int error = fd < 0 ? errno : write_all(fd, bytes);
+	int error = fd < 0 ? errno : durable_write(fd, bytes);
 	if (fd >= 0) {
 		close(fd);
 	}
@@ -273,9 +217,9 @@ int stats_write(const char *path, const struct buf *bytes)
 {
 	struct stat st;
 	bool special = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
-	int error = is_stdout(path) ? write_all(STDOUT_FILENO, bytes)
+	int error = is_stdout(path) ? durable_write(STDOUT_FILENO, bytes)
 		    : special       ? write_into(path, bytes)
-				    : replace(path, bytes);
+				    : durable_replace(path, bytes);
 	if (error) {
 		message_print(
 			path, "cannot be written as --stats: %s", strerror(error));

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "master/cli/durable.h"
 #include "master/cli/message.h"
 
 static int usage(const struct target *t, const char *why)
@@ -194,28 +195,12 @@ bool target_deleted(const struct target *t)
 	return t->has_name && fstat(t->fd, &st) == 0 && st.st_nlink == 0;
 }
 
-/* The directory that the name is in; NULL when there is no memory. */
-static char *directory_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	if (!slash) {
-		return strdup(".");
-	}
-	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
-}
-
 void target_sync_name(struct target *t)
 {
 	if (!t->name_dirty) {
 		return;
 	}
-	char *dir = directory_of(t->path);
-	int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (fd >= 0) {
-		(void)!fsync(fd);
-		close(fd);
-	}
-	free(dir);
+	durable_name(t->path);
 	t->name_dirty = false;
 }
 
