@@ -42,6 +42,7 @@ struct input {
 	bool eof;        /* of this source */
 	bool skipping;   /* the rest of a line that is too long */
 	bool failed;
+	bool pinned;
 
 	struct table *table;  /* NULL: lines are jobs */
 	enum row_state state; /* of the row at pos, at scan */
@@ -138,7 +139,7 @@ void input_close(struct input *in)
 		return;
 	}
 	for (size_t i = 0; i < in->source_ct; i++) {
-		source_close(&in->sources[i]);
+		source_fini(&in->sources[i]);
 	}
 	free(in->sources);
 	free(in->data);
@@ -423,6 +424,39 @@ enum input_step input_next(struct input *in, const char **line, size_t *len, boo
 		step = input_try(in, line, len, bad);
 	} while (step == INPUT_AGAIN);
 	return step;
+}
+
+/* ----------------------------------------------------------------- pinning */
+
+int input_pin(struct input *in)
+{
+	int code = 0;
+	uint64_t left = INPUT_PIN_MAX;
+	assert(input_regular(in));
+	for (size_t i = 0; i < in->source_ct && !code && !in->pinned; i++) {
+		code = source_pin(&in->sources[i], left);
+		left -= in->sources[i].pin.hashed;
+	}
+	in->pinned = in->pinned || !code;
+	return code ? code : input_rewind(in);
+}
+
+size_t input_file_ct(const struct input *in)
+{
+	return in->source_ct;
+}
+
+struct input_file input_file(const struct input *in, size_t i)
+{
+	const struct source *s = &in->sources[i];
+	return (struct input_file){
+		s->path, s->name, s->pin.bytes, s->pin.hashed, s->pin.sha256};
+}
+
+int input_digest(
+	struct input *in, size_t i, uint64_t bytes, char sha256[DIGEST_HEX_LEN + 1])
+{
+	return source_digest(&in->sources[i], bytes, sha256);
 }
 
 /* ------------------------------------------------------------------- tables */

@@ -25,6 +25,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/cli/digest.h"
 #include "common/cli/outcome.h"
 
 /* One read(2), and so the most that is held beside a line.  Memory in all:
@@ -94,6 +95,28 @@ bool input_regular(const struct input *in);
 /* Start again at the first line of the first file.  Only when input_regular().
  * Returns 0 or EXIT_INPUT. */
 int input_rewind(struct input *in);
+
+/* Hold on to the lengths of the files and to their first bytes, INPUT_PIN_MAX in all,
+ * and start again.  From now on it is an error when other bytes are read.  Only when
+ * input_regular().  Takes about a second at most, the first time; a list may be of
+ * any length, and the first job is not to wait for it.  Returns 0, EXIT_INPUT or
+ * EXIT_WORKERS. */
+#define INPUT_PIN_MAX (UINT64_C(1) << 30)
+int input_pin(struct input *in);
+
+/* After input_pin(): each of the files. */
+struct input_file {
+	const char *path, *name; /* as it was given; for messages */
+	uint64_t bytes;
+	uint64_t hashed;    /* how many of these, from the first, */
+	const char *sha256; /* this is of, in hex */
+};
+size_t input_file_ct(const struct input *in);
+struct input_file input_file(const struct input *in, size_t i);
+
+/* The same of its first bytes, `bytes` at most.  Returns as input_pin(). */
+int input_digest(
+	struct input *in, size_t i, uint64_t bytes, char sha256[DIGEST_HEX_LEN + 1]);
 
 /* Is this file one of the job files? */
 bool input_has_file(const struct input *in, dev_t dev, ino_t ino);

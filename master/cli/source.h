@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "master/cli/pin.h"
+
 struct gunzip;
 
 struct source {
@@ -24,9 +26,9 @@ struct source {
 	int fd;           /* -1: not open now */
 	bool is_stdin;
 	bool regular; /* or a disk: never makes us wait */
-	off_t start;  /* where its first line is; standard input may be past 0 */
 	dev_t dev;
 	ino_t ino;
+	struct pin pin;        /* what it was at the start */
 	uint64_t offset;       /* bytes read since source_begin() */
 	struct gunzip *gunzip; /* NULL: it is read as it is */
 };
@@ -44,11 +46,23 @@ enum source_step {
 int source_open(struct source *s, const char *path);
 void source_close(struct source *s);
 
+void source_fini(struct source *s); /* closes it, too */
+
 /* Read from the start.  Opens the file again when it was closed; it must be the
- * same.  Returns 0 or EXIT_INPUT. */
+ * same.  Returns 0, EXIT_INPUT or EXIT_WORKERS. */
 int source_begin(struct source *s);
 
-/* Read at most `cap` bytes, at most GUNZIP_BLOCK. */
+/* Hold on to the first bytes that a regular file has now, `most` at most: when
+ * others are read later, that is an error.  Returns 0, EXIT_INPUT or EXIT_WORKERS;
+ * source_begin() has to follow. */
+int source_pin(struct source *s, uint64_t most);
+
+/* SHA-256 of its first bytes, `bytes` at most.  Returns the same. */
+int source_digest(struct source *s, uint64_t bytes, char sha256[DIGEST_HEX_LEN + 1]);
+
+/* Read at most `cap` bytes, at most GUNZIP_BLOCK; of a regular file no more than it
+ * had when it was opened.  That it has grown is said, that it was cut short,
+ * replaced or edited is an error. */
 enum source_step source_read(struct source *s, char *out, size_t cap, size_t *len);
 
 /* What was read so far begins like a gzip file: take it back, and go on with what

@@ -500,22 +500,150 @@ Test(input, reports_an_error_in_the_middle_with_the_byte, .timeout = 60)
 	free(text);
 }
 
-Test(input, ends_where_a_file_was_truncated_during_the_run, .timeout = 60)
+/* ------------------------------------------------ files that change meanwhile */
+
+/* Three blocks: a line `first`, and nothing but line ends. */
+static void put_large(const char *name, const char *first)
 {
 	size_t size = 3 * INPUT_BLOCK;
 	char *text = malloc(size);
+	cr_assert_not_null(text);
 	memset(text, '\n', size);
-	memset(text, 'x', 9);
-	put_file("jobs", text, size);
-	struct input *in = open_one("jobs");
+	memcpy(text, first, strlen(first));
+	put_file(name, text, size);
+	free(text);
+}
+
+/* Large files are open, and not read to their end. */
+static struct input *open_large(void)
+{
 	const char *line;
 	size_t len;
 	bool too_long;
+	put_large("jobs", "first");
+	struct input *in = open_one("jobs");
+	cr_assert_eq(input_pin(in), 0);
 	cr_assert_eq(input_next(in, &line, &len, &too_long), INPUT_LINE);
-	cr_assert_eq(truncate("jobs", 1), 0);
-	gives(in, INPUT_END, "");
+	return in;
+}
+
+static void append(const char *name, const char *text)
+{
+	FILE *f = fopen(name, "a");
+	cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+static void says(const char *words)
+{
+	cr_assert(strstr(said(), words), "\"%s\" is not in: %s", words, said());
+}
+
+Test(input, stops_where_a_file_was_cut_short_during_the_run, .timeout = 60)
+{
+	struct input *in = open_large();
+	cr_assert_eq(truncate("jobs", INPUT_BLOCK + 1), 0);
+	gives(in, INPUT_ERROR, "");
+	says("poolmap: jobs: cannot be read on at byte 262145: it was cut short during "
+	     "the run\n");
 	input_close(in);
-	free(text);
+}
+
+Test(input, stops_where_a_file_was_replaced_during_the_run, .timeout = 60)
+{
+	struct input *in = open_large();
+	put_large("new", "other");
+	cr_assert_eq(rename("new", "jobs"), 0);
+	gives(in, INPUT_ERROR, "");
+	says("another file has taken its place during the run");
+	input_close(in);
+}
+
+Test(input, stops_at_the_end_of_a_file_that_was_edited_during_the_run, .timeout = 60)
+{
+	struct input *in = open_large();
+	int fd = open("jobs", O_WRONLY | O_CLOEXEC);
+	cr_assert_eq(pwrite(fd, "changed", 7, 2 * INPUT_BLOCK + 5), 7);
+	close(fd);
+	gives(in, INPUT_ERROR, "<changed>");
+	says("it was edited during the run");
+	input_close(in);
+}
+
+Test(input, does_not_mind_what_changes_behind_it, .timeout = 60)
+{
+	struct input *in = open_large();
+	int fd = open("jobs", O_WRONLY | O_CLOEXEC);
+	cr_assert_eq(pwrite(fd, "gone ", 5, 0), 5);
+	cr_assert_eq(futimens(fd, NULL), 0);
+	close(fd);
+	gives(in, INPUT_END, "");
+	cr_assert_str_eq(said(), "");
+	cr_assert_eq(input_rewind(in), 0); /* but would now */
+	gives(in, INPUT_ERROR, "<gone >");
+	input_close(in);
+}
+
+Test(input, reads_on_in_a_file_that_has_vanished, .timeout = 60)
+{
+	struct input *in = open_large();
+	cr_assert_eq(unlink("jobs"), 0);
+	gives(in, INPUT_END, "");
+	cr_assert_str_eq(said(), "");
+	input_close(in);
+}
+
+Test(input, leaves_out_what_a_file_grew_by_during_the_run, .timeout = 60)
+{
+	static const char *const starts[] = {"a\nb\n", "a\nb"};
+	for (size_t i = 0; i < 2; i++) {
+		put_text("jobs", starts[i]);
+		struct input *in = open_one("jobs");
+		append("jobs", i ? "\nc\n" : "c\n");
+		gives(in, INPUT_END, "<a><b>");
+		says(i ? "jobs: has grown from 3 to 6 bytes during the run; what was "
+			 "added is left out\n"
+		       : "jobs: has grown from 4 to 6 bytes");
+		input_close(in);
+	}
+}
+
+/* Whoever writes it had not got further when the run began. */
+Test(input, takes_no_half_of_a_line_that_grew_during_the_run, .timeout = 60)
+{
+	put_text("jobs", "a\nhttp://h/1");
+	struct input *in = open_one("jobs");
+	append("jobs", "23\n");
+	gives(in, INPUT_ERROR, "<a>");
+	says("its last line was not complete at the start of the run");
+	input_close(in);
+}
+
+Test(input, knows_the_bytes_of_its_files, .timeout = 60)
+{
+	/* of "abc", and of nothing: FIPS 180-2 and the like */
+	static const char abc[] =
+		"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+	static const char none[] =
+		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+	static const char *const names[] = {"one", "two"};
+	char sha256[DIGEST_HEX_LEN + 1];
+	struct input *in;
+	put_text("one", "abc");
+	put_text("two", "");
+	cr_assert_eq(input_open(&in, names, 2), 0);
+	cr_assert_eq(input_pin(in), 0);
+	cr_assert_eq(input_file_ct(in), 2);
+	cr_assert_str_eq(input_file(in, 0).sha256, abc);
+	cr_assert_eq(input_file(in, 0).bytes, 3);
+	cr_assert_str_eq(input_file(in, 0).path, "one");
+	cr_assert_str_eq(input_file(in, 1).sha256, none);
+	cr_assert_eq(input_file(in, 1).bytes, 0);
+	append("one", "\ndef");
+	cr_assert_eq(input_digest(in, 0, 3, sha256), 0);
+	cr_assert_str_eq(sha256, abc);
+	append("two", "later\n");
+	gives(in, INPUT_END, "<abc>");
+	input_close(in);
 }
 
 /* -------------------------------------------------------------------- pipes */
