@@ -20,6 +20,9 @@
 #include "master/cli/message.h"
 #include "master/cli/scan.h"
 
+/* Of so many jobs it is worth the memory to say which result is of another. */
+enum { HASHES_MAX = 32 << 20 };
+
 struct bits {
 	uint64_t *words;
 	size_t word_ct;
@@ -29,11 +32,12 @@ struct resume {
 	struct bits done;   /* bit i: job i is done */
 	struct bits failed; /* and is not ok */
 	uint64_t done_ct, failed_ct;
-	bool knows_ok;     /* every line said whether it is */
-	uint64_t end;      /* highest done index + 1 */
-	uint64_t sum;      /* of the hashes of all prefixes, mod 2^64 */
-	bool in_order;     /* line k was index k, so far */
-	uint64_t good_end; /* file offset behind the last complete line */
+	bool knows_ok;                /* every line said whether it is */
+	uint64_t end;                 /* highest done index + 1 */
+	uint64_t sum;                 /* of the hashes of all prefixes, mod 2^64 */
+	bool in_order;                /* line k was index k, so far */
+	uint64_t odd_line, odd_index; /* else: the first that was not, at this line */
+	uint64_t good_end;            /* file offset behind the last complete line */
 	uint64_t torn_bytes;
 };
 
@@ -104,7 +108,11 @@ static int mark(struct resume *r, const struct scan *s, const struct scan_entry 
 	if (set_bit(&r->done, index) || (e->ok == 0 && set_bit(&r->failed, index))) {
 		return no_memory(s->file.name);
 	}
-	r->in_order = r->in_order && index == r->done_ct;
+	if (r->in_order && index != r->done_ct) {
+		r->in_order = false;
+		r->odd_line = s->line;
+		r->odd_index = index;
+	}
 	r->knows_ok = r->knows_ok && e->ok >= 0;
 	r->done_ct++;
 	r->failed_ct += e->ok == 0;
@@ -230,22 +238,56 @@ static int find_difference(
 	return foreign(s->file.name, "its jobs are others");
 }
 
-/* The sums differ: say so, and where it is easy, since which line.  It is for
- * results in order; the others would need all prefixes in memory. */
+/* The same for results in any order, by the hashes of the jobs that are done. */
+static int find_odd_hash(
+	const struct resume *r, struct scan *s, struct input *in, uint64_t *hashes)
+{
+	struct job_prefix p = {0};
+	struct scan_entry e;
+	int code = 0;
+	for (uint64_t i = 0; i < r->done_ct && !code; i++) {
+		code = next_done_job(r, in, &s->file, &p);
+		if (!code) {
+			const struct buf *prefix = prefix_of(&p, s->file.csv);
+			hashes[p.index] = line_hash(prefix->data, prefix->len);
+		}
+	}
+	job_prefix_fini(&p);
+	for (uint64_t i = 0; i < r->done_ct && !code; i++) {
+		code = scan_next(s, &e);
+		if (!code && line_hash(e.prefix, e.prefix_len) != hashes[e.index]) {
+			message_at(s->file.name, s->line,
+				"the results do not belong to this job file: its job "
+				"%" PRIu64 " is another",
+				e.index);
+			return EXIT_MISMATCH;
+		}
+	}
+	return code ? code : foreign(s->file.name, "its jobs are others");
+}
+
+static int find_in_any_order(const struct resume *r, struct scan *s, struct input *in)
+{
+	uint64_t *hashes = r->end <= HASHES_MAX ? calloc(r->end, sizeof *hashes) : NULL;
+	int code = hashes ? find_odd_hash(r, s, in, hashes)
+			  : foreign(s->file.name, "its jobs are others");
+	free(hashes);
+	return code;
+}
+
+/* The sums differ: say so, and at which line. */
 static int explain(
 	const struct resume *r, const struct scan_file *file, struct input *in)
 {
 	struct scan s;
 	struct job_prefix p = {0};
-	if (!r->in_order) {
-		return foreign(file->name, "its jobs are others");
-	}
 	int code = input_rewind(in);
 	code = code ? code : scan_init(&s, file);
 	if (code) {
 		return code;
 	}
-	code = find_difference(r, &s, in, &p);
+	code = r->in_order ? find_difference(r, &s, in, &p)
+			   : find_in_any_order(r, &s, in);
 	scan_fini(&s);
 	job_prefix_fini(&p);
 	return code;
@@ -310,8 +352,11 @@ static int check_order(
 	const struct resume *r, const struct scan_file *file, bool unordered)
 {
 	if (!unordered && !r->in_order) {
-		message_print(file->name,
-			"written with --unordered: resume with --unordered");
+		message_at(file->name, r->odd_line,
+			"the result of job %" PRIu64 " at the place of another: was it "
+			"written with --unordered? then resume with --unordered; else "
+			"lines are missing or were moved",
+			r->odd_index);
 		return EXIT_MISMATCH;
 	}
 	const struct csv *csv = file->csv;

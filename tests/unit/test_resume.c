@@ -421,13 +421,20 @@ Test(resume, knows_what_an_unordered_run_has_done, .timeout = 60)
 
 Test(resume, refuses_unordered_results_in_an_ordered_run, .timeout = 60)
 {
-	static const char message[] = "poolmap: out: written with --unordered: resume "
-				      "with --unordered\n";
+	static const char why[] = "at the place of another: was it written with "
+				  "--unordered? then resume with --unordered; else "
+				  "lines are missing or were moved\n";
+	char message[512];
 	struct buf gaps = shuffled(), swapped = {0};
 	put_jobs("jobs", 80);
+	snprintf(message, sizeof message, "poolmap: out:1: the result of job %d %s",
+		(int)SHUFFLED[0], why);
 	refused(&gaps, false, message);
-	add_result(&swapped, 1);
 	add_result(&swapped, 0);
+	add_result(&swapped, 2);
+	add_result(&swapped, 1);
+	snprintf(
+		message, sizeof message, "poolmap: out:2: the result of job 2 %s", why);
 	refused(&swapped, false, message);
 	buf_fini(&gaps);
 	buf_fini(&swapped);
@@ -653,9 +660,8 @@ Test(resume, refuses_other_jobs_in_an_unordered_run, .timeout = 60)
 	}
 	put_file("jobs", jobs.data, jobs.len);
 	refused(&out, true,
-		"poolmap: out: the results do not belong to this job file: its jobs "
-		"are "
-		"others\n");
+		"poolmap: out:6: the results do not belong to this job file: its "
+		"job 64 is another\n");
 	buf_fini(&out);
 	buf_fini(&jobs);
 }
