@@ -61,9 +61,11 @@ static int open_output(struct deliver *d, const struct settings *want, struct in
 {
 	int code = check_names(want);
 	code = code ? code : output_open(&d->output, want, in);
+	code = code ? code : state_open(&d->state, want, in, d->output);
 	if (!code) {
 		code = resume_scan(&d->resume, d->output, in, d->csv, want->unordered);
 	}
+	code = code ? code : state_write(&d->state, in, want->sync);
 	if (!code) {
 		tally_skip(&d->tally, resume_done_ct(d->resume),
 			resume_failed_ct(d->resume));
@@ -77,8 +79,10 @@ int deliver_open(struct deliver *d, const struct settings *want, struct input *i
 	rate_start(&d->rate, clock_now_us());
 	int code = want->format == FORMAT_CSV ? csv_open(&d->csv, want->fields) : 0;
 	code = code ? code : check_names(want);
+	code = code ? code : state_prepare(want, in);
 	if (!code && want->retry_failed) {
-		code = merge_open(&d->merge, want, in, d->csv);
+		code = state_compare(want->retry_failed, in);
+		code = code ? code : merge_open(&d->merge, want, in, d->csv);
 	}
 	/* To go on, the list is made of the results; else it comes first, as it
 	 * may be the wrong name and the output be emptied for nothing. */
@@ -249,9 +253,15 @@ int deliver_close(struct deliver *d)
 	return code ? code : failed_code;
 }
 
+int deliver_complete(struct deliver *d)
+{
+	return state_complete(&d->state);
+}
+
 void deliver_discard(struct deliver *d)
 {
 	output_discard(d->output);
+	state_close(&d->state); /* when the output is gone, if it goes */
 	output_discard(d->failed);
 	d->output = d->failed = NULL;
 	merge_close(d->merge);

@@ -27,11 +27,13 @@
 #include "master/cli/output.h"
 #include "master/cli/rate.h"
 #include "master/cli/resume.h"
+#include "master/cli/state.h"
 #include "master/cli/tally.h"
 
 struct deliver {
 	struct output *output;
 	struct resume *resume;
+	struct state state;    /* which job files the output is of */
 	struct csv *csv;       /* NULL: lines of JSON */
 	struct output *failed; /* --failed; NULL: not wanted */
 	struct merge *merge;   /* --retry-failed; NULL: not wanted */
@@ -45,7 +47,7 @@ struct deliver {
 /* After input_open(): opens the outputs, and reads what is in them when the run
  * goes on with them.  What is named by mistake is found before a file is
  * touched, as far as that can be.  Returns 0 or an exit code, as output_open(),
- * resume_scan(), failed_open(), merge_open(). */
+ * state_open(), resume_scan(), failed_open(), merge_open(). */
 int deliver_open(struct deliver *d, const struct settings *want, struct input *in);
 
 /* Does this job need none of us: it has a result, or gets that of an earlier
@@ -80,6 +82,10 @@ int deliver_rest(struct deliver *d);
 /* Write the rest and close.  Returns 0 or an exit code.  deliver_discard()
  * still has to follow, as it may come alone: it gives up what is open. */
 int deliver_close(struct deliver *d);
+
+/* After that: every job has its result, and a later run need not be told which job
+ * files these are of.  Returns 0 or an exit code. */
+int deliver_complete(struct deliver *d);
 void deliver_discard(struct deliver *d);
 
 #endif

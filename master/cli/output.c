@@ -150,7 +150,7 @@ static int fail(struct output *o, int error, uint64_t safe_ct)
 {
 	o->failed = true;
 	o->head = o->buf.len = 0;
-	if (o->target.kind != TARGET_FILE || o->target.is_stdout) {
+	if (!output_is_file(o)) {
 		message_print(o->target.name, "%s; %" PRIu64 " results were written",
 			strerror(error), safe_ct);
 	} else {
@@ -338,6 +338,11 @@ int output_put(struct output *o, const void *line, size_t len)
 	return output_put_head(o, line, len);
 }
 
+bool output_is_file(const struct output *o)
+{
+	return o->target.kind == TARGET_FILE && !o->target.is_stdout;
+}
+
 bool output_fresh(const struct output *o)
 {
 	return o->fresh;
@@ -489,6 +494,12 @@ bool output_packed(const struct output *o)
 int output_resume_fd(const struct output *o)
 {
 	return o->target.can_resume ? o->target.fd : -1;
+}
+
+bool output_has_results(const struct output *o)
+{
+	struct stat st;
+	return o->target.can_resume && fstat(o->target.fd, &st) == 0 && st.st_size > 0;
 }
 
 int output_resume_at(struct output *o, uint64_t offset, uint64_t line_ct)

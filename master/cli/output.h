@@ -63,6 +63,9 @@ int output_put(struct output *o, const void *line, size_t len);
 /* The same for a line that is no result: the first row of CSV. */
 int output_put_head(struct output *o, const void *line, size_t len);
 
+/* Is it a results file, which a run can go on with? */
+bool output_is_file(const struct output *o);
+
 /* Is there nothing in it yet, but for what was put? */
 bool output_fresh(const struct output *o);
 
@@ -102,6 +105,9 @@ bool output_packed(const struct output *o);
 /* The results file, to be read with pread(2); -1 when the output was not
  * opened to be resumed. */
 int output_resume_fd(const struct output *o);
+
+/* Is it open to be resumed, and something in it? */
+bool output_has_results(const struct output *o);
 
 /* Go on at `offset`, behind `line_ct` complete lines; what stands there is cut
  * off.  Returns 0 or EXIT_OUTPUT. */

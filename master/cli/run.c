@@ -533,6 +533,8 @@ static void finish_output(struct run *run)
 		return; /* its reader does not read: there is nothing to wait for */
 	}
 	int code = deliver_close(&run->deliver);
+	bool complete = !code && !run->error && !run->stop;
+	code = complete ? deliver_complete(&run->deliver) : code;
 	run->error = run->error ? run->error : code;
 }
 

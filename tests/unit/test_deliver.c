@@ -116,7 +116,7 @@ static int start(void)
 	return code;
 }
 
-static void stop(void)
+static void stop_at(bool complete)
 {
 	int code = deliver_rest(&d);
 	while (code == DELIVER_AGAIN) {
@@ -125,8 +125,14 @@ static void stop(void)
 	}
 	cr_assert_eq(code, 0);
 	cr_assert_eq(deliver_close(&d), 0);
+	cr_assert_eq(complete ? deliver_complete(&d) : 0, 0);
 	deliver_discard(&d);
 	input_close(in);
+}
+
+static void stop(void)
+{
+	stop_at(false);
 }
 
 /* A result of the job, as a worker would send it. */
@@ -190,7 +196,7 @@ static const char *whole_run(void)
 {
 	cr_assert_eq(start(), 0);
 	deliver(0, JOBS);
-	stop();
+	stop_at(true);
 	return content(want.output);
 }
 
@@ -593,11 +599,12 @@ static void limit_files(rlim_t bytes)
 	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
-/* Deliver and flush until there is no room. */
-static void run_out_of_room(void)
+/* Deliver and flush until there is no room for so many bytes in a file. */
+static void run_out_of_room(rlim_t bytes)
 {
 	int code = 0;
 	cr_assert_eq(start(), 0);
+	limit_files(bytes);
 	for (size_t i = 0; i < JOBS && !code; i++) {
 		code = deliver_has(&d, i) ? 0 : try_put(i, !fails(i));
 		code = code ? code : deliver_flush(&d);
@@ -606,6 +613,7 @@ static void run_out_of_room(void)
 	cr_assert_eq(deliver_close(&d), EXIT_OUTPUT);
 	deliver_discard(&d);
 	input_close(in);
+	limit_files(RLIM_INFINITY);
 }
 
 /* What was written ends in a whole row, and can be gone on with. */
@@ -619,9 +627,7 @@ static void check_no_room(const char *row_end)
 	for (size = 5; size < (size_t)st.st_size; size += 61) {
 		want.force = true;
 		want.resume = false;
-		limit_files(size);
-		run_out_of_room();
-		limit_files(RLIM_INFINITY);
+		run_out_of_room(size);
 		const char *part = content(want.output);
 		size_t len = strlen(part), end_len = strlen(row_end);
 		cr_assert_eq(strncmp(part, full, len), 0, "%zu bytes", size);

@@ -1,7 +1,8 @@
 #!/bin/sh
-# A run of some jobs is killed at its k-th write, fsync, rename, truncate; its k-th write
-# and fsync of an output fail; its results are cut anywhere.  Resumed, it gives what a
-# run in peace does, and whatever was written before ends in a whole line.
+# A run of some jobs is killed at its k-th write, fsync, rename, truncate, unlink; its
+# k-th write and fsync of an output or its state fail; its results are cut anywhere.
+# Resumed, it gives what a run in peace does, and whatever was written before ends in
+# a whole line.
 #
 #   tests/fault/long/crash_points.sh BUILD_DIR [STEP JOBS [FORM...]]
 #
@@ -85,7 +86,7 @@ killed_at() {
 }
 
 sweep_kills() {
-	for call in write fsync rename ftruncate unlinkat; do
+	for call in write fsync rename ftruncate unlink unlinkat; do
 		ct=$(count "$call" "")
 		sweep "$ct" killed_at
 		kills=$((kills + ct))
@@ -136,7 +137,7 @@ fails_at() {
 }
 
 sweep_errors() {
-	paths="-P $place/$out -P $place/failed"
+	paths="-P $place/$out -P $place/$out.state.new -P $place/failed"
 	for error in ENOSPC EIO; do
 		for call in write fsync; do
 			sweep "$(count "$call" "$paths")" fails_at
