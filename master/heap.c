@@ -17,6 +17,11 @@ void heap_fini(struct heap *h)
 	*h = (struct heap){0};
 }
 
+static bool is_sooner(const struct due *a, const struct due *b)
+{
+	return a->at_us < b->at_us || (a->at_us == b->at_us && a->serial < b->serial);
+}
+
 static void set(struct heap *h, size_t i, struct due *d)
 {
 	h->table[i] = d;
@@ -25,7 +30,7 @@ static void set(struct heap *h, size_t i, struct due *d)
 
 static void sift_up(struct heap *h, size_t i, struct due *d)
 {
-	while (i > 0 && d->at_us < h->table[(i - 1) / 2]->at_us) {
+	while (i > 0 && is_sooner(d, h->table[(i - 1) / 2])) {
 		set(h, i, h->table[(i - 1) / 2]);
 		i = (i - 1) / 2;
 	}
@@ -37,10 +42,10 @@ static void sift_down(struct heap *h, size_t i, struct due *d)
 	size_t child;
 	while ((child = 2 * i + 1) < h->ct) {
 		if (child + 1 < h->ct &&
-			h->table[child + 1]->at_us < h->table[child]->at_us) {
+			is_sooner(h->table[child + 1], h->table[child])) {
 			child++;
 		}
-		if (d->at_us <= h->table[child]->at_us) {
+		if (is_sooner(d, h->table[child])) {
 			break;
 		}
 		set(h, i, h->table[child]);
@@ -62,6 +67,7 @@ int heap_put(struct heap *h, struct due *d, uint64_t at_us)
 		h->cap = cap;
 	}
 	d->at_us = at_us;
+	d->serial = ++h->serial;
 	sift_up(h, h->ct++, d);
 	return 0;
 }
@@ -77,7 +83,7 @@ void heap_remove(struct heap *h, struct due *d)
 	if (last == d) {
 		return;
 	}
-	if (i > 0 && last->at_us < h->table[(i - 1) / 2]->at_us) {
+	if (i > 0 && is_sooner(last, h->table[(i - 1) / 2])) {
 		sift_up(h, i, last);
 	} else {
 		sift_down(h, i, last);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * heap - things that are due at a time, the soonest first: a binary heap.
+ * heap - things that are due at a time, the soonest first, and of those that are due
+ * at the same time the one that was put in first: a binary heap.
  *
  * Runs in: the master.  Intrusive: `struct due` lives in the element, which says
  * when; the heap keeps pointers.
@@ -14,12 +15,14 @@
 
 struct due {
 	uint64_t at_us;
-	size_t place; /* in the heap, from 1; 0: in none */
+	uint64_t serial; /* of heap_put() */
+	size_t place;    /* in the heap, from 1; 0: in none */
 };
 
 struct heap {
 	struct due **table;
 	size_t ct, cap;
+	uint64_t serial; /* of the last one put in */
 };
 
 /* A zeroed struct is an empty heap. */

@@ -70,6 +70,28 @@ Test(heap, gives_the_soonest, .timeout = LIMIT)
 	cr_assert_null(heap_first(&h));
 }
 
+Test(heap, gives_what_is_due_at_once_as_it_came, .timeout = LIMIT)
+{
+	for (size_t i = 0; i < DUE_CT; i++) {
+		put(&dues[i], i % 3);
+	}
+	heap_remove(&h, &dues[300]);
+	put(&dues[300], 0);
+	for (size_t at_us = 0; at_us < 3; at_us++) {
+		for (size_t i = at_us; i < DUE_CT; i += 3) {
+			if (i != 300) {
+				cr_assert_eq(heap_first(&h), &dues[i]);
+				cr_assert_eq(pop(), at_us);
+			}
+		}
+		if (at_us == 0) {
+			cr_assert_eq(heap_first(&h), &dues[300]);
+			cr_assert_eq(pop(), 0);
+		}
+	}
+	cr_assert_null(heap_first(&h));
+}
+
 Test(heap, takes_out_of_the_middle, .timeout = LIMIT)
 {
 	for (size_t i = 0; i < DUE_CT; i++) {
