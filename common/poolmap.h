@@ -370,10 +370,21 @@ struct pm_job {
 	bool once;           /* must not run twice, see above */
 	unsigned timeout_ms; /* one attempt may run for; 0: the pool's.  Then it is
 				cancelled, so one that never waits runs on */
-	uint64_t tag;        /* the host's own, comes back in the result */
-	const char *lane;    /* its lane in a stream, copied; NULL: none */
-	size_t lane_len;     /* at most PM_LANE_MAX */
+	unsigned queue_timeout_ms; /* until it begins, see below; 0: its map's */
+	uint64_t tag;              /* the host's own, comes back in the result */
+	const char *lane;          /* its lane in a stream, copied; NULL: none */
+	size_t lane_len;           /* at most PM_LANE_MAX */
 };
+
+/* queue_timeout_ms is the time from handing a job in, or taking it from its source, to
+ * the beginning of its first attempt.  When it is over, a job that has not begun ends
+ * as PM_ETIMEDOUT, with a message that says how long it waited, and never begins:
+ * also when it is next in line with a worker, which then gives back what it has not
+ * begun.  The jobs of pm_map_with() are all handed in when it is called.  A job that
+ * has begun in time is not touched, however long it takes, nor is what comes after its
+ * first attempt: a retry, or another run because its worker was lost.  `admit` may
+ * not have been asked about such a job, and `retry` is not.  The pool keeps the time
+ * while its loop runs; what a worker begins while it does not, has begun. */
 
 /* A job whose argument is the struct (or array, not pointer) `x`. */
 #ifndef __cplusplus
@@ -416,8 +427,9 @@ enum pm_stop {
 /* All zero is pm_map(). */
 struct pm_map_options {
 	enum pm_stop stop_on;
-	unsigned timeout_ms; /* for the whole map: jobs that are open then end as
-				PM_ETIMEDOUT; 0: none */
+	unsigned timeout_ms;       /* for the whole map: jobs that are open then end as
+				      PM_ETIMEDOUT; 0: none */
+	unsigned queue_timeout_ms; /* of jobs without one of their own; 0: none */
 	/* called as each job ends, in that order, before pm_map_with() returns; the
 	 * result is valid during the call; or NULL */
 	void (*on_result)(void *ctx, const struct pm_result *result);
@@ -500,13 +512,14 @@ struct pm_stream {
 	pm_task_fn *task;
 	pm_source_fn *source;
 	pm_sink_fn *sink;
-	void *ctx;               /* for source and sink */
-	bool unordered;          /* results as they complete */
-	size_t window;           /* jobs open at once, oldest to newest; 0: 65536 */
-	size_t window_bytes;     /* their arguments and results; 0: 256 MiB */
-	void (*turn)(void *ctx); /* after each batch of results, to flush; or NULL */
-	enum pm_stop stop_on;    /* then the source is read no further */
-	unsigned timeout_ms;     /* of the whole map, as in struct pm_map_options */
+	void *ctx;                 /* for source and sink */
+	bool unordered;            /* results as they complete */
+	size_t window;             /* jobs open at once, oldest to newest; 0: 65536 */
+	size_t window_bytes;       /* their arguments and results; 0: 256 MiB */
+	void (*turn)(void *ctx);   /* after each batch of results, to flush; or NULL */
+	enum pm_stop stop_on;      /* then the source is read no further */
+	unsigned timeout_ms;       /* of the whole map, as in struct pm_map_options */
+	unsigned queue_timeout_ms; /* as there */
 
 	/* lanes and retries, see below */
 	double rate; /* jobs that begin in a second, in all lanes; 0: no limit */

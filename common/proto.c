@@ -219,9 +219,10 @@ int proto_emit_put(struct buf *out, const struct proto_emit *emit)
 	put64(head, emit->task);
 	put64(head + 8, emit->tag);
 	put32(head + 16, emit->timeout_ms);
-	put32(head + 20, emit->once ? 1 : 0);
-	put32(head + 24, (uint32_t)emit->arg_len);
-	head[28] = (uint8_t)emit->lane_len;
+	put32(head + 20, emit->queue_timeout_ms);
+	put32(head + 24, emit->once ? 1 : 0);
+	put32(head + 28, (uint32_t)emit->arg_len);
+	head[32] = (uint8_t)emit->lane_len;
 	if (emit->arg_len > UINT32_MAX / 2 || emit->lane_len > PROTO_LANE_MAX ||
 		buf_reserve(out, sizeof head + emit->lane_len + emit->arg_len)) {
 		return PM_ENOMEM;
@@ -240,14 +241,15 @@ int proto_emit_get(
 	}
 	const uint8_t *p = emits + *at;
 	size_t rest = len - *at - PROTO_EMIT_HEAD_BYTES;
-	size_t arg_len = get32(p + 24), lane_len = p[28];
-	if (lane_len > rest || arg_len > rest - lane_len || get32(p + 20) > 1) {
+	size_t arg_len = get32(p + 28), lane_len = p[32];
+	if (lane_len > rest || arg_len > rest - lane_len || get32(p + 24) > 1) {
 		return PM_EINVAL;
 	}
 	emit->task = get64(p);
 	emit->tag = get64(p + 8);
 	emit->timeout_ms = get32(p + 16);
-	emit->once = get32(p + 20) == 1;
+	emit->queue_timeout_ms = get32(p + 20);
+	emit->once = get32(p + 24) == 1;
 	emit->lane = (const char *)p + PROTO_EMIT_HEAD_BYTES;
 	emit->lane_len = lane_len;
 	emit->arg = p + PROTO_EMIT_HEAD_BYTES + lane_len;

@@ -46,7 +46,7 @@ enum {
 	PROTO_FRAME_MAX = PROTO_PIECE_BYTES + PROTO_BATCH_BYTES + 1024,
 	PROTO_JOB_HEAD_BYTES = 24,
 	PROTO_RESULT_HEAD_BYTES = 20,
-	PROTO_EMIT_HEAD_BYTES = 29,
+	PROTO_EMIT_HEAD_BYTES = 33,
 	PROTO_LANE_MAX = PM_LANE_MAX,
 	PROTO_MESSAGE_MAX = PM_MESSAGE_MAX,
 	PROTO_CANCEL_MAX = 512, /* values in one CANCEL */
@@ -125,12 +125,13 @@ struct proto_result {
 int proto_result_put(struct buf *out, const struct proto_result *result);
 int proto_result_get(struct proto_result *result, const uint8_t *payload, size_t len);
 
-/* A job that a task adds: task address u64 | tag u64 | timeout_ms u32 | flags u32
- * (1: once) | length u32 | length of lane u8 | name of its lane | argument bytes. */
+/* A job that a task adds: task address u64 | tag u64 | timeout_ms u32 |
+ * queue_timeout_ms u32 | flags u32 (1: once) | length u32 | length of lane u8 | name of
+ * its lane | argument bytes. */
 struct proto_emit {
 	uint64_t task;
 	uint64_t tag;
-	uint32_t timeout_ms;
+	uint32_t timeout_ms, queue_timeout_ms;
 	bool once;
 	const uint8_t *arg;
 	size_t arg_len;

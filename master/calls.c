@@ -106,6 +106,16 @@ static void fill_rest(
 	pool->depth--;
 }
 
+static bool has_limits(
+	const struct pm_map_options *options, const struct pm_job *jobs, size_t ct)
+{
+	bool some = options && options->queue_timeout_ms;
+	for (size_t i = 0; jobs && !some && i < ct; i++) {
+		some = jobs[i].queue_timeout_ms;
+	}
+	return some;
+}
+
 /* A map over `ct` jobs of a source, whose results go to places in an array.  `jobs` is
  * NULL when they are made from something else. */
 static int run_array(pm_pool *pool, struct pm_stream *stream,
@@ -121,10 +131,12 @@ static int run_array(pm_pool *pool, struct pm_stream *stream,
 		m.on_result_ctx = options->ctx;
 		stream->stop_on = options->stop_on;
 		stream->timeout_ms = options->timeout_ms;
+		stream->queue_timeout_ms = options->queue_timeout_ms;
 	}
 	stream->unordered = true; /* each goes to its own place */
 	stream->window_bytes = SIZE_MAX;
-	stream->window = MAP_WINDOW;
+	m.whole = has_limits(options, jobs, ct);
+	stream->window = m.whole ? PM_WINDOW_MAX : MAP_WINDOW;
 	int err = run(&m, pool, stream);
 	/* What stopped it is in the results; unless it was cut off after that, and some
 	 * jobs have none. */

@@ -105,6 +105,7 @@ static struct slot *ask_scheduler(struct pm_pool *pool, const struct job *job)
 		.len = job->arg_len,
 		.once = job->once,
 		.timeout_ms = job->timeout_ms,
+		.queue_timeout_ms = job->queue_timeout_ms,
 		.tag = job->tag};
 	for (unsigned i = 0; i < pool->slot_ct; i++) {
 		struct slot *s = &pool->slots[i];
@@ -285,7 +286,7 @@ static void run_queue(struct pm_pool *pool)
  * What a worker got in advance waits behind what it runs.  That is for some
  * milliseconds, by its rate; but the next job may take minutes.  So when a worker
  * has nothing to do, and another one has not moved for long, it gives back what has
- * not begun. */
+ * not begun.  The same when such a job has waited for its limit, see limit.c. */
 
 enum { RECALL_AFTER_US = CREDIT_PREFETCH_MS * 1000 };
 
@@ -300,7 +301,7 @@ static bool has_excess(const struct slot *s)
 	return s->state == SLOT_READY && s->held.ct > s->concurrency;
 }
 
-static void recall(struct slot *s)
+void dispatch_recall(struct slot *s)
 {
 	struct pm_pool *pool = s->pool;
 	uint64_t begun = blackbox_recall(s->blackbox, s->sent_ct);
@@ -355,7 +356,7 @@ static bool recall_for_idle(struct pm_pool *pool)
 			continue;
 		}
 		if (pool->now_us - s->moved_at_us >= RECALL_AFTER_US) {
-			recall(s);
+			dispatch_recall(s);
 			recalled = true;
 		} else {
 			look_again(pool);

@@ -26,6 +26,7 @@ void ledger_fini(struct ledger *l)
 	}
 	free(l->table);
 	free(l->free_places);
+	heap_fini(&l->limits);
 	ledger_init(l);
 }
 
@@ -98,6 +99,28 @@ int ledger_add(struct ledger *l, struct job **out, const void *arg, size_t len)
 	return 0;
 }
 
+int ledger_limit(struct ledger *l, struct job *job, uint64_t at_us)
+{
+	return heap_put(&l->limits, &job->limit, at_us);
+}
+
+void ledger_unlimit(struct ledger *l, struct job *job)
+{
+	heap_remove(&l->limits, &job->limit);
+}
+
+struct job *ledger_overdue(const struct ledger *l, uint64_t now_us)
+{
+	struct due *d = heap_first(&l->limits);
+	return d && d->at_us <= now_us ? list_entry(d, struct job, limit) : NULL;
+}
+
+uint64_t ledger_next_limit_us(const struct ledger *l)
+{
+	const struct due *d = heap_first(&l->limits);
+	return d ? d->at_us : UINT64_MAX;
+}
+
 struct job *ledger_find(const struct ledger *l, uint64_t id)
 {
 	uint32_t place = (uint32_t)id;
@@ -130,6 +153,7 @@ void ledger_requeue(struct ledger *l, struct job *job, bool suspect)
 
 void ledger_settle(struct ledger *l, struct job *job)
 {
+	ledger_unlimit(l, job);
 	ledger_move(job, JOB_DONE, NULL, false);
 	l->live_ct--;
 }
@@ -138,6 +162,7 @@ void ledger_take_out(struct ledger *l, struct job *job)
 {
 	uint32_t place = (uint32_t)job->id;
 	assert(l->table[place] == job);
+	ledger_unlimit(l, job);
 	if (job->list) {
 		list_remove(job->list, &job->link);
 	}

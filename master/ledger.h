@@ -10,7 +10,8 @@
  *
  *     QUEUED -> SENT -> DONE,  SENT -> QUEUED (worker lost),  QUEUED -> DONE
  *
- * ledger_move() is the only place that changes `state` and the list.  Pure
+ * ledger_move() is the only place that changes `state` and the list.  A job that must
+ * have begun by a time is in `limits` until it is known to have, or is DONE.  Pure
  * bookkeeping: no I/O, no clock, no policy.
  */
 #ifndef MASTER_LEDGER_H
@@ -49,8 +50,9 @@ struct job {
 	uint64_t index;        /* in its map */
 	pm_task_fn *task;
 	uint64_t queued_at_us;
-	bool once;           /* must not run twice */
-	unsigned timeout_ms; /* of one attempt; 0: none */
+	bool once;                 /* must not run twice */
+	unsigned timeout_ms;       /* of one attempt; 0: none */
+	unsigned queue_timeout_ms; /* until it begins; 0: none */
 	uint64_t tag;
 
 	/* state */
@@ -69,6 +71,7 @@ struct job {
 	bool admitted;
 	uint64_t begun_us; /* LANE_BEGUN */
 	struct due due;    /* LANE_RESTING */
+	struct due limit;  /* in ledger.limits: it must have begun */
 
 	int stop; /* the worker was told to stop it, and this is why; 0: it was not */
 
@@ -86,8 +89,9 @@ struct ledger {
 	uint32_t serial; /* of the next job, the high half of its id */
 	struct list queue;
 	struct list suspects;
-	size_t open_ct; /* jobs in the table */
-	size_t live_ct; /* of these, the ones that are not DONE */
+	struct heap limits; /* jobs that must have begun, by the time */
+	size_t open_ct;     /* jobs in the table */
+	size_t live_ct;     /* of these, the ones that are not DONE */
 };
 
 void ledger_init(struct ledger *l);
@@ -96,6 +100,15 @@ void ledger_fini(struct ledger *l); /* frees all jobs, wherever they are */
 /* Enter a job, QUEUED at the end of the queue.  Copies the argument.  0 or
  * PM_ENOMEM. */
 int ledger_add(struct ledger *l, struct job **out, const void *arg, size_t len);
+
+/* It must have begun by then: 0 or PM_ENOMEM.  And it has, or need not any more. */
+int ledger_limit(struct ledger *l, struct job *job, uint64_t at_us);
+void ledger_unlimit(struct ledger *l, struct job *job);
+
+/* The next job that must have begun, if that is by now; NULL: none.  And when that will
+ * be; UINT64_MAX: never. */
+struct job *ledger_overdue(const struct ledger *l, uint64_t now_us);
+uint64_t ledger_next_limit_us(const struct ledger *l);
 
 /* The open job of this id; NULL: none, or none any more. */
 struct job *ledger_find(const struct ledger *l, uint64_t id);

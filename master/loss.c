@@ -86,6 +86,14 @@ static void time_out(const struct slot *s, struct job *job)
 	cancel_at_once(s->pool, job, PM_ETIMEDOUT, text);
 }
 
+/* What had begun has kept its limit, however it goes on. */
+static void unlimit_begun(struct slot *s, struct job *job, uint64_t begun)
+{
+	if (job->ordinal < begun) {
+		ledger_unlimit(&s->pool->ledger, job);
+	}
+}
+
 static void carry_out(struct slot *s, struct job *job, enum verdict verdict, int status)
 {
 	struct ledger *l = &s->pool->ledger;
@@ -133,6 +141,7 @@ void loss_settle(struct slot *s, int status)
 			.other = current != 0 && current != job->id,
 			.alone = alone,
 		};
+		unlimit_begun(s, job, begun);
 		carry_out(s, job, verdict_on_loss(job, &e), status);
 	}
 	if (s->pool->single && s->was_ready) {

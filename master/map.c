@@ -45,7 +45,11 @@ static int enter(struct map *m, pm_task_fn *task, const struct pm_job *from)
 		return error_note(PM_ENOMEM, "no memory for job %llu",
 			(unsigned long long)m->pulled);
 	}
-	int err = pool_take_job(m->pool, &job, task, from);
+	struct pm_job public = *from;
+	if (!public.queue_timeout_ms) {
+		public.queue_timeout_ms = m->stream.queue_timeout_ms;
+	}
+	int err = pool_take_job(m->pool, &job, task, &public);
 	if (err) {
 		char why[256];
 		snprintf(why, sizeof why, "%s", pm_last_error());
@@ -141,6 +145,7 @@ static int on_emitted(struct waiter *waiter, const struct proto_emit *emit)
 		.len = emit->arg_len,
 		.once = emit->once,
 		.timeout_ms = emit->timeout_ms,
+		.queue_timeout_ms = emit->queue_timeout_ms,
 		.tag = emit->tag,
 		.lane = emit->lane,
 		.lane_len = emit->lane_len};

@@ -4,7 +4,8 @@
  * nothing of each other, and asks the host; see pool.h.
  *
  * Runs in: the master.  Only a map with limits or retries has lanes; no other pays
- * for them.
+ * for them.  A map of an array whose jobs must have begun by a time is taken as a
+ * whole, and waits in one.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,7 @@ static void timer_cb(evutil_socket_t fd, short what, void *ctx)
 int map_lanes_open(struct map *m)
 {
 	const struct pm_stream *s = &m->stream;
-	if (!(s->rate > 0) && !s->lane_new && !s->admit && !s->retry) {
+	if (!(s->rate > 0) && !s->lane_new && !s->admit && !s->retry && !m->whole) {
 		return 0;
 	}
 	m->lanes = malloc(sizeof *m->lanes);
@@ -83,7 +84,7 @@ void map_lanes_close(struct map *m)
 int map_lanes_find(
 	struct map *m, const struct pm_job *from, struct lane **lane, bool *is_new)
 {
-	size_t len = from->lane ? from->lane_len : 0;
+	size_t len = from->lane && !m->whole ? from->lane_len : 0;
 	if (!m->lanes) {
 		return 0;
 	}
@@ -162,6 +163,7 @@ static int ask_admit(struct map *m, const struct job *job, const char **message)
 		.len = job->arg_len,
 		.once = job->once,
 		.timeout_ms = job->timeout_ms,
+		.queue_timeout_ms = job->queue_timeout_ms,
 		.tag = job->tag,
 		.lane = job->lane->name_len ? job->lane->name : NULL,
 		.lane_len = job->lane->name_len};
@@ -238,6 +240,7 @@ bool map_again(struct waiter *waiter, struct job *job)
 		lanes_rest(m->lanes, job, now_us + how.delay_ms * 1000ull, now_us)) {
 		return false;
 	}
+	ledger_unlimit(&m->pool->ledger, job); /* it has begun */
 	pm_results_clear(&job->result, 1);
 	m->pool->stats.retries++;
 	return true;
@@ -245,10 +248,26 @@ bool map_again(struct waiter *waiter, struct job *job)
 
 /* --------------------------------------------------------------------- time */
 
+/* Of an array that is taken as a whole: not all at once, so that its first jobs begin
+ * meanwhile. */
+static void enter_more(struct map *m)
+{
+	size_t ct = 0;
+	while (ct < LANES_AHEAD && map_pull(m)) {
+		ct++;
+	}
+	if (ct == LANES_AHEAD) {
+		pool_wake(m->pool);
+	}
+}
+
 void map_turn_lanes(struct pm_pool *pool)
 {
 	for (size_t i = 0; pool->lanes_ct && i < pool->map_ct; i++) {
 		struct map *m = pool->maps[i];
+		if (m && m->whole && !m->ended) {
+			enter_more(m);
+		}
 		if (m && m->lanes && !m->ended) {
 			lanes_turn(m->lanes, pool->now_us);
 		}

@@ -134,8 +134,15 @@ int pool_take_job(struct pm_pool *pool, struct job **out, pm_task_fn *task,
 	job->once = from->once || pool->options.once || pool->single;
 	job->timeout_ms =
 		from->timeout_ms ? from->timeout_ms : pool->options.job_timeout_ms;
+	job->queue_timeout_ms = from->queue_timeout_ms;
 	job->tag = from->tag;
 	job->queued_at_us = clock_now_us(); /* the last turn may be long ago */
+	if (job->queue_timeout_ms &&
+		ledger_limit(&pool->ledger, job,
+			job->queued_at_us + job->queue_timeout_ms * 1000ull)) {
+		ledger_free(&pool->ledger, job);
+		return error_note(PM_ENOMEM, "no memory for a job");
+	}
 	pool->stats.jobs++;
 	*out = job;
 	return 0;
@@ -330,6 +337,7 @@ static void init_fields(struct pm_pool *pool)
 	pool->results.socket = -1;
 	pool->rundir.lock_fd = -1;
 	pool->now_us = clock_now_us();
+	pool->limit_at_us = UINT64_MAX;
 	ledger_init(&pool->ledger);
 	list_init(&pool->futures);
 	list_init(&pool->due);
@@ -409,6 +417,7 @@ void pool_free(struct pm_pool *pool)
 	free_event(&pool->beat_timer);
 	free_event(&pool->memory_timer);
 	free_event(&pool->recall_timer);
+	free_event(&pool->limit_timer);
 	free_event(&pool->grace_timer);
 	free_event(&pool->deadline_timer);
 	pollfd_free(pool);

@@ -123,7 +123,8 @@ struct map {
 	struct waiter waiter;
 	struct pm_pool *pool; /* NULL: it was freed */
 	struct pm_stream stream;
-	bool by_hand;              /* an iterator asks for the results */
+	bool by_hand; /* an iterator asks for the results */
+	bool whole;   /* an array that is taken as one: its jobs have limits */
 	struct pm_result *results; /* pm_map(): where to; NULL: to stream.sink */
 	void (*on_result)(void *ctx, const struct pm_result *result);
 	void *on_result_ctx;
@@ -229,6 +230,8 @@ struct pm_pool {
 	struct event *beat_timer;
 	struct event *memory_timer;   /* of options.worker_memory_bytes */
 	struct event *recall_timer;   /* on demand: jobs may have waited long enough */
+	struct event *limit_timer;    /* on demand: of ledger.limits */
+	uint64_t limit_at_us;         /* when it is due; UINT64_MAX: it does not run */
 	struct event *grace_timer;    /* of pm_pool_shutdown() */
 	uint64_t grace_end_ms;        /* when it is due */
 	struct event *deadline_timer; /* of ENDING */
@@ -315,6 +318,16 @@ bool dispatch_has_place(struct pm_pool *pool);
 void dispatch_worker_up(const struct slot *s);
 void dispatch_worker_down(const struct slot *s);
 void dispatch_done(const struct slot *s);
+
+/* Take back from a worker what it has not begun, into the queue. */
+void dispatch_recall(struct slot *s);
+
+/* ----------------------------------------------------------------- limit.c
+ * Jobs that must have begun by a time. */
+
+/* The parts of the turn: end those that have not; come back for the next one. */
+void limit_turn(struct pm_pool *pool);
+void limit_arm(struct pm_pool *pool);
 
 /* ---------------------------------------------------------------- cancel.c
  * A job that is to end before its time. */

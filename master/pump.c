@@ -31,6 +31,7 @@ void pool_turn(struct pm_pool *pool)
 	if (pool->broken) {
 		shutdown_fail_all(pool);
 	}
+	limit_turn(pool);
 	future_call_back(pool);
 	map_deliver_all(pool);
 	map_turn_lanes(pool);
@@ -38,6 +39,7 @@ void pool_turn(struct pm_pool *pool)
 	map_end_all(pool);
 	dispatch_flush(pool);
 	map_arm_lanes(pool);
+	limit_arm(pool);
 	shutdown_turn(pool);
 	pool->depth--;
 	if (!pool->depth) {

@@ -40,6 +40,7 @@ int pm_emit(pm_task *task, pm_task_fn *fn, const struct pm_job *job)
 	struct proto_emit emit = {.task = (uint64_t)(uintptr_t)fn,
 		.tag = job->tag,
 		.timeout_ms = job->timeout_ms,
+		.queue_timeout_ms = job->queue_timeout_ms,
 		.once = job->once,
 		.arg = job->arg,
 		.arg_len = job->len,

@@ -92,6 +92,7 @@ static int add_all_there_is(pm_task *task, const void *arg, size_t len)
 		.len = len,
 		.once = true,
 		.timeout_ms = UINT32_MAX,
+		.queue_timeout_ms = UINT32_MAX - 1,
 		.tag = UINT64_MAX,
 		.lane = "lane and what is not of it",
 		.lane_len = 4};
@@ -106,6 +107,7 @@ Test(emit, keeps_all_of_a_job, .timeout = 30)
 	cr_assert_eq(proto_emit_get(&emit, e->emits, e->emits_len, &at), 0);
 	cr_assert_eq(emit.tag, UINT64_MAX);
 	cr_assert_eq(emit.timeout_ms, UINT32_MAX);
+	cr_assert_eq(emit.queue_timeout_ms, UINT32_MAX - 1);
 	cr_assert(emit.once);
 	cr_assert_eq(emit.arg_len, 12);
 	cr_assert_arr_eq(emit.arg, "the argument", 12);

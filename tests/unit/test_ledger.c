@@ -126,6 +126,43 @@ Test(ledger, has_no_memory_for_a_length_that_overflows, .timeout = 10)
 	cr_assert_eq(l.open_ct, 0);
 }
 
+/* -------------------------------------------------------------- limits */
+
+Test(ledger, tells_which_jobs_should_have_begun, .timeout = 10)
+{
+	struct job *a = add("a"), *b = add("b"), *c = add("c");
+	cr_assert_null(ledger_overdue(&l, UINT64_MAX));
+	cr_assert_eq(ledger_next_limit_us(&l), UINT64_MAX);
+	cr_assert_eq(ledger_limit(&l, a, 200), 0);
+	cr_assert_eq(ledger_limit(&l, b, 100), 0);
+	cr_assert_eq(ledger_next_limit_us(&l), 100);
+	cr_assert_null(ledger_overdue(&l, 99));
+	cr_assert_eq(ledger_overdue(&l, 100), b);
+	ledger_unlimit(&l, b);
+	ledger_unlimit(&l, b);
+	ledger_unlimit(&l, c); /* it has none: nothing happens */
+	cr_assert_null(ledger_overdue(&l, 199));
+	cr_assert_eq(ledger_overdue(&l, 200), a);
+}
+
+Test(ledger, forgets_the_limits_of_jobs_that_end, .timeout = 10)
+{
+	struct job *a = add("a"), *b = add("b"), *c = add("c");
+	cr_assert_eq(ledger_limit(&l, a, 1), 0);
+	cr_assert_eq(ledger_limit(&l, b, 2), 0);
+	cr_assert_eq(ledger_limit(&l, c, 3), 0);
+	ledger_send(a, &held, slot);
+	ledger_requeue(&l, a, false);
+	cr_assert_eq(ledger_overdue(&l, 1), a, "it has not begun, for all we know");
+	ledger_settle(&l, a);
+	cr_assert_eq(ledger_overdue(&l, 3), b);
+	ledger_free(&l, b);
+	cr_assert_eq(ledger_overdue(&l, 3), c);
+	ledger_take_out(&l, c);
+	cr_assert_eq(ledger_next_limit_us(&l), UINT64_MAX);
+	ledger_free_job(c);
+}
+
 /* ------------------------------------------------------------ finding */
 
 Test(ledger, finds_jobs_by_their_id_and_by_no_other, .timeout = 10)

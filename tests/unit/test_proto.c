@@ -182,13 +182,15 @@ Test(proto, writes_an_emitted_job_as_it_is_documented, .timeout = 10)
 	static const uint8_t want[] = {
 		8, 7, 6, 5, 4, 3, 2, 1,                         /* task */
 		0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, /* tag */
-		0x24, 0x23, 0x22, 0x21, 1, 0, 0, 0, /* timeout, flags: once */
+		0x24, 0x23, 0x22, 0x21, 0x34, 0x33, 0x32, 0x31, /* timeouts */
+		1, 0, 0, 0,                                     /* flags: once */
 		3, 0, 0, 0, 4, /* lengths of the argument and of the lane's name */
 		'l', 'a', 'n', 'e', 'a', 'r', 'g', /* lane, bytes */
 	};
 	struct proto_emit emit = {.task = 0x0102030405060708u,
 		.tag = 0x1112131415161718u,
 		.timeout_ms = 0x21222324,
+		.queue_timeout_ms = 0x31323334,
 		.once = true,
 		.arg = (const uint8_t *)"arg",
 		.arg_len = 3,
@@ -673,6 +675,7 @@ static struct proto_emit nth_emit(size_t i)
 	return (struct proto_emit){.task = UINT64_MAX - i,
 		.tag = i << 40,
 		.timeout_ms = UINT32_MAX - (uint32_t)i,
+		.queue_timeout_ms = (uint32_t)i * 3,
 		.once = i % 2,
 		.arg = bytes,
 		.arg_len = i,
@@ -701,6 +704,7 @@ Test(proto, reads_the_emitted_jobs_it_wrote, .timeout = 10)
 		cr_assert_eq(got.task, want.task);
 		cr_assert_eq(got.tag, want.tag);
 		cr_assert_eq(got.timeout_ms, want.timeout_ms);
+		cr_assert_eq(got.queue_timeout_ms, want.queue_timeout_ms);
 		cr_assert_eq(got.once, want.once);
 		cr_assert_eq(got.arg_len, i);
 		cr_assert(memcmp(got.arg, want.arg, i) == 0);
@@ -751,17 +755,17 @@ Test(proto, refuses_emitted_jobs_that_make_no_sense, .timeout = 10)
 	cr_assert_eq(proto_emit_put(&frame, &emit), 0);
 	uint8_t *head = (uint8_t *)frame.data;
 	for (size_t i = 0; i < LENGTH(lens); i++) {
-		put32(head + 24, lens[i]);
+		put32(head + 28, lens[i]);
 		expect_no_emit(frame.len, 0, "length", lens[i]);
 	}
-	put32(head + 24, 3);
+	put32(head + 28, 3);
 	for (size_t i = 0; i < LENGTH(flags); i++) {
-		put32(head + 20, flags[i]);
+		put32(head + 24, flags[i]);
 		expect_no_emit(frame.len, 0, "flags", flags[i]);
 	}
-	put32(head + 20, 0);
+	put32(head + 24, 0);
 	for (unsigned len = 1; len < 256; len++) {
-		head[28] = (uint8_t)len;
+		head[32] = (uint8_t)len;
 		expect_no_emit(frame.len, 0, "lane", len);
 	}
 }
