@@ -6,6 +6,7 @@
  * control socket to the forkserver, the result wire, and the slots.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,11 +188,35 @@ static void control_cb(evutil_socket_t fd, short what, void *ctx)
 
 /* -------------------------------------------------------------------- open */
 
+/* libevent ends the process when there are too few for an event base. */
+static int check_descriptors(void)
+{
+	int a[2], b[2] = {-1, -1};
+	if (pipe2(a, O_CLOEXEC) < 0) {
+		return error_note_errno(PM_ESYSTEM, "cannot make an event base");
+	}
+	int err = pipe2(b, O_CLOEXEC) < 0
+			  ? error_note_errno(PM_ESYSTEM, "cannot make an event base")
+			  : 0;
+	for (int i = 0; i < 2; i++) {
+		close(a[i]);
+		if (!err) {
+			close(b[i]);
+		}
+	}
+	return err;
+}
+
 static int open_base(struct pm_pool *pool)
 {
 	pool->base = pool->options.base;
+	pool->own_base = !pool->base;
 	if (pool->base) {
 		return 0;
+	}
+	int err = check_descriptors();
+	if (err) {
+		return err;
 	}
 	struct event_config *config = event_config_new();
 	if (config) {
@@ -200,7 +225,6 @@ static int open_base(struct pm_pool *pool)
 		pool->base = event_base_new_with_config(config);
 		event_config_free(config);
 	}
-	pool->own_base = true;
 	return pool->base ? 0 : error_note(PM_ENOMEM, "cannot make an event base");
 }
 
@@ -264,6 +288,7 @@ static int open_slots(struct pm_pool *pool)
 			return error_note(err, "no memory for %u workers", ct);
 		}
 	}
+	pool->whole = true;
 	for (unsigned i = 0; i < ct; i++) {
 		slot_start(&pool->slots[i]);
 	}

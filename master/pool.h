@@ -222,6 +222,7 @@ struct pm_pool {
 	/* links */
 	struct event_base *base;
 	bool own_base;
+	bool whole; /* it was opened as far as its workers */
 	int control;
 	struct event *control_event;
 	struct wire results;

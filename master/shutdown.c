@@ -279,8 +279,8 @@ static void close_pool(pm_pool **out, enum pm_shutdown how, int grace_ms)
 	if (!pool || pool_check_thread(pool)) {
 		return;
 	}
-	if (!pool->beat_timer) { /* it was never whole */
-		pool_free(pool);
+	if (!pool->whole) {
+		pool_free(pool); /* there is nobody to wait for */
 	} else {
 		(void)begin(pool, how, grace_ms);
 		if (!finish(pool)) {
