@@ -56,8 +56,9 @@ void pool_wake(struct pm_pool *pool)
 	if (pool->own_base) {
 		pool->turn_due = true;
 		pollfd_wake(pool);
-	} else if (!evtimer_pending(pool->turn_event, NULL)) {
-		evtimer_add(pool->turn_event, &at_once);
+	} else if (!evtimer_pending(pool->turn_event, NULL) &&
+		   evtimer_add(pool->turn_event, &at_once) < 0) {
+		event_active(pool->turn_event, EV_TIMEOUT, 0); /* takes no memory */
 	}
 }
 
