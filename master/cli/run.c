@@ -26,6 +26,7 @@
 #include "master/cli/deliver.h"
 #include "master/cli/halt.h"
 #include "master/cli/input.h"
+#include "master/cli/loop.h"
 #include "master/cli/message.h"
 #include "master/cli/pace.h"
 #include "master/cli/progress.h"
@@ -447,15 +448,10 @@ static int open_all(struct run *run)
 {
 	int code = open_input(run);
 	code = code ? code : body_target_check(&settings);
-	if (code) {
-		return code;
+	code = code ? code : loop_open(&run->base);
+	if (!code && settings.stats) {
+		code = stats_check(&settings, run->input);
 	}
-	run->base = event_base_new();
-	if (!run->base) {
-		message_print("run", "out of memory");
-		return EXIT_WORKERS;
-	}
-	code = settings.stats ? stats_check(&settings, run->input) : 0;
 	if (!code) {
 		code = open_pool(run);
 	}

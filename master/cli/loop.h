@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * loop - the event base of the command.
+ *
+ * Runs in: the master.  Used by run.
+ */
+#ifndef MASTER_CLI_LOOP_H
+#define MASTER_CLI_LOOP_H
+
+struct event_base;
+
+/* 0, or an exit code, and the cause was printed.  Ends the process when libevent does:
+ * nothing may be open that somebody has to close. */
+int loop_open(struct event_base **base);
+
+#endif
