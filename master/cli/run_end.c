@@ -74,8 +74,12 @@ static void write_stats(struct run_end *end)
 {
 	struct buf text = {0};
 	struct summary_facts facts = facts_of(end);
-	int code = stats_render(&text, &facts, exit_code(end));
-	code = code ? EXIT_WORKERS : stats_write(settings.stats, &text);
+	int code = EXIT_WORKERS;
+	if (stats_render(&text, &facts, exit_code(end))) {
+		message_print(settings.stats, "is not written: out of memory");
+	} else {
+		code = stats_write(settings.stats, &text);
+	}
 	end->error = end->error ? end->error : code;
 	buf_fini(&text);
 }
