@@ -395,7 +395,7 @@ struct pm_result {
 	uint64_t index;      /* place of the job in its map: 0, 1, 2 ... */
 	int error;           /* 0 or a negative enum pm_error */
 	int domain, code;    /* enum pm_domain and what it counts */
-	const char *message; /* for people; NULL when error is 0 */
+	const char *message; /* for people; NULL: no error, or no memory */
 	void *bytes;         /* what pm_return() gave, followed by a NUL; or NULL */
 	size_t len;
 	const void *arg; /* the job's bytes, in results of streams; else NULL */
