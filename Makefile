@@ -86,7 +86,9 @@ INTEGRATION := $(patsubst %.c,$(B)/%,$(wildcard tests/integration/test_*.c))
 FAULT       := $(patsubst %.c,$(B)/%,$(wildcard tests/fault/test_*.c))
 # Clients of the library: the examples, and hosts that tests kill.
 EXAMPLES    := $(patsubst %.c,$(B)/%,$(wildcard tests/examples/*.c tests/fault/prog_*.c))
-PROGRAMS    := $(B)/poolmap $(B)/tests/support/origin $(EXAMPLES)
+# What lets calls fail, one after the other.
+TORTURE     := $(B)/tests/fault/torture.so
+PROGRAMS    := $(B)/poolmap $(B)/tests/support/origin $(EXAMPLES) $(TORTURE)
 
 $(B)/tests/modules.a: $(MODULES)
 	@mkdir -p $(@D)
@@ -99,6 +101,9 @@ $(B)/tests/support/origin: $(ORIGIN_OBJ)
 	@$(LINK) -o $@ $^ $(LIB_LIBS) -levent_openssl -lssl -lcrypto -lz
 # They include <poolmap.h>, as a program outside the tree does.
 $(EXAMPLES:%=%.o): PKG_CFLAGS := -Icommon
+$(B)/tests/fault/torture.so: $(B)/tests/fault/torture.o
+	@echo "  LD  $@"
+	@$(LINK) -shared -o $@ $<
 $(B)/tests/examples/readhub: EXAMPLE_LIBS := -ljansson
 $(EXAMPLES): $(B)/%: $(B)/%.o $(B)/libpoolmap.a
 	@echo "  LD  $@"
@@ -129,6 +134,12 @@ check-fault: $(FAULT) $(PROGRAMS)
 fault: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) $(PROGRAMS)
 	@for script in tests/fault/long/*.sh; do $$script $(B) || exit 1; done
+
+# Each allocation, each fork, each write ... of the master, the forkserver and the
+# workers fails in turn.
+torture: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) $(PROGRAMS)
+	@tests/fault/long/torture.sh $(B)
 
 test: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) tests-built
@@ -251,6 +262,7 @@ help:
 	@echo 'make test        install what is missing, build, run every test'
 	@echo 'make check       run every test; check-unit, check-integration, check-fault: some'
 	@echo 'make fault       chaos for many minutes: everything is killed, stopped or full'
+	@echo 'make torture     each allocation, each write, each fork fails in turn; takes an hour'
 	@echo 'make asan        every test under AddressSanitizer and UBSan'
 	@echo 'make tsan        hosts with threads, and the command, under ThreadSanitizer'
 	@echo 'make valgrind    the tests under valgrind'
@@ -264,6 +276,6 @@ help:
 
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
 -include $(patsubst %.c,$(B)/%.d,$(wildcard tests/*/*.c))
-.PHONY: all tests-built check check-unit check-integration check-fault fault test asan tsan \
+.PHONY: all tests-built check check-unit check-integration check-fault fault torture test asan tsan \
 	valgrind fuzz fuzz-built model deps demo bench bench-pool bench-built install uninstall format format-check clean help
 .SECONDARY:

@@ -63,3 +63,9 @@ Test(chaos, crash_points, .timeout = LIMIT)
 {
 	SCRIPT("crash_points.sh", FEW("40", "80"), "60", "jsonl", "gz");
 }
+
+/* Of each kind of call some, at random, of the command and of a host. */
+Test(chaos, calls_fail, .timeout = LIMIT)
+{
+	SCRIPT("torture.sh", "1", "much", "host");
+}
