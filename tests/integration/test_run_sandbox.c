@@ -28,31 +28,50 @@ static unsigned long status_of(pid_t pid, const char *name, int base)
 	return value;
 }
 
-static bool is_held(void *origin)
+/* A run whose job the origin holds. */
+struct held_run {
+	struct origin *origin;
+	struct child run;
+	long long before; /* requests that are not of the run */
+	long long ct;     /* of the run, until one is held */
+};
+
+static bool is_held(void *ctx)
 {
-	return origin_count(origin, "requests") > 0;
+	struct held_run *h = ctx;
+	return origin_count(h->origin, "requests") >= h->before + h->ct;
 }
 
 /* What /proc says of a worker that is at work. */
 struct confined {
-	unsigned long no_new_privs, seccomp, capabilities;
+	unsigned long no_new_privs, seccomp, filters, capabilities;
 };
+
+/* With the origin's path as its one job; its request `ct` is held. */
+static struct confined look_at(
+	struct origin *o, const char *flag, const char *path, long long ct)
+{
+	struct held_run h = {
+		.origin = o, .before = origin_count(o, "requests"), .ct = ct};
+	child_start(&h.run, RUN("-q", "-w1", "-o", "/dev/null", flag), 0);
+	const char *job = keep_printf("%s\n", origin_url(o, "%s", path));
+	cr_assert(child_write(&h.run, job, strlen(job)));
+	child_close(&h.run, 0);
+	cr_assert(wait_for(is_held, &h, HARNESS_DEADLINE_MS));
+	pid_t pid = worker_of(h.run.pid);
+	struct confined seen = {status_of(pid, "NoNewPrivs:", 10),
+		status_of(pid, "Seccomp:", 10), status_of(pid, "Seccomp_filters:", 10),
+		status_of(pid, "CapEff:", 16)};
+	free(origin_get(o, "/release/it"));
+	cr_assert_eq(child_wait(&h.run, HARNESS_DEADLINE_MS), 0);
+	child_fini(&h.run);
+	return seen;
+}
 
 static struct confined look(const char *flag)
 {
-	struct child c;
 	struct origin *o = origin_start();
-	child_start(&c, RUN("-q", "-w1", "-o", "/dev/null", flag), 0);
-	const char *job = keep_printf("%s\n", origin_url(o, "/hold/it"));
-	cr_assert(child_write(&c, job, strlen(job)));
-	child_close(&c, 0);
-	cr_assert(wait_for(is_held, o, HARNESS_DEADLINE_MS));
-	pid_t pid = worker_of(c.pid);
-	struct confined seen = {status_of(pid, "NoNewPrivs:", 10),
-		status_of(pid, "Seccomp:", 10), status_of(pid, "CapEff:", 16)};
-	free(origin_get(o, "/release/it"));
-	cr_assert_eq(child_wait(&c, HARNESS_DEADLINE_MS), 0);
-	child_fini(&c);
+	struct confined seen = look_at(o, flag, "/hold/it", 1);
 	origin_stop(o);
 	return seen;
 }
@@ -80,6 +99,48 @@ Test(run_sandbox, can_be_switched_off, .timeout = 120)
 	cr_assert_eq(seen.no_new_privs, status_of(getpid(), "NoNewPrivs:", 10));
 	cr_assert_eq(seen.seccomp, status_of(getpid(), "Seccomp:", 10));
 	cr_assert_eq(seen.capabilities, status_of(getpid(), "CapEff:", 16));
+}
+
+/* The first filter lets workers start; the second one, sandbox_seal()'s, comes before
+ * the first byte from outside. */
+static void check_sealed(struct confined seen, const char *which)
+{
+	cr_assert_eq(seen.no_new_privs, 1, "%s", which);
+	cr_assert_eq(seen.seccomp, 2, "%s", which);
+	unsigned long own = seen.filters - status_of(getpid(), "Seccomp_filters:", 10);
+	cr_assert_eq(own, 2, "%s: %lu filters", which, own);
+}
+
+Test(run_sandbox, is_sealed_before_the_first_fetch, .timeout = 120)
+{
+	need_sandbox();
+	const char *const flags[] = {"--body=inline", "--body=none",
+		keep_printf("--body=dir:%s/bodies", temp_dir())};
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+		check_sealed(look(flags[i]), flags[i]);
+	}
+}
+
+/* The first task of a worker is that of robots.txt, which leads to what is held. */
+Test(run_sandbox, is_sealed_before_the_first_robots_txt, .timeout = 120)
+{
+	static const char response[] = "HTTP/1.1 302 Found\r\nLocation: /hold/it\r\n"
+				       "Content-Length: 0\r\n\r\n";
+	need_sandbox();
+	struct origin *o = origin_start();
+	struct talk w;
+	struct reply reply;
+	talk_open(&w, origin_port(o));
+	talk_puts(&w, keep_printf("POST /set-robots/127.0.0.1:%u HTTP/1.1\r\n"
+				  "Host: origin\r\nConnection: close\r\n"
+				  "Content-Length: %zu\r\n\r\n%s",
+			      origin_port(o), sizeof response - 1, response));
+	cr_assert(talk_reply(&w, &reply, false));
+	cr_assert_eq(reply.status, 200);
+	reply_fini(&reply);
+	talk_close(&w);
+	check_sealed(look_at(o, "--polite", "/size/1", 2), "robots.txt");
+	origin_stop(o);
 }
 
 /* A run on a kernel that answers a system call with an error. */
