@@ -46,15 +46,10 @@
 #define SHOWN __attribute__((visibility("default")))
 
 /* The true ones of memory, which need no look-up: that takes memory itself. */
-#ifdef __SANITIZE_ADDRESS__
-#define TRUE_MEMORY(name) __interceptor_##name
-#else
-#define TRUE_MEMORY(name) __libc_##name
-#endif
-void *TRUE_MEMORY(malloc)(size_t);
-void *TRUE_MEMORY(calloc)(size_t, size_t);
-void *TRUE_MEMORY(realloc)(void *, size_t);
-void *TRUE_MEMORY(memalign)(size_t, size_t);
+void *__libc_malloc(size_t);
+void *__libc_calloc(size_t, size_t);
+void *__libc_realloc(void *, size_t);
+void *__libc_memalign(size_t, size_t);
 
 enum what { MEMORY, PROCESS, OPEN, WRITE, WIRE, MAP, WHAT_CT };
 enum { SPARED_MAX = 8 };
@@ -148,19 +143,21 @@ static void *look_up(const char *name)
 
 /* ------------------------------------------------------------------ memory */
 
+#ifndef __SANITIZE_ADDRESS__ /* which has a malloc() of its own */
+
 SHOWN void *malloc(size_t size)
 {
-	return FAILS(MEMORY, ENOMEM) ? NULL : TRUE_MEMORY(malloc)(size);
+	return FAILS(MEMORY, ENOMEM) ? NULL : __libc_malloc(size);
 }
 
 SHOWN void *calloc(size_t ct, size_t size)
 {
-	return FAILS(MEMORY, ENOMEM) ? NULL : TRUE_MEMORY(calloc)(ct, size);
+	return FAILS(MEMORY, ENOMEM) ? NULL : __libc_calloc(ct, size);
 }
 
 SHOWN void *realloc(void *old, size_t size)
 {
-	return FAILS(MEMORY, ENOMEM) ? NULL : TRUE_MEMORY(realloc)(old, size);
+	return FAILS(MEMORY, ENOMEM) ? NULL : __libc_realloc(old, size);
 }
 
 SHOWN void *reallocarray(void *old, size_t ct, size_t size)
@@ -170,29 +167,30 @@ SHOWN void *reallocarray(void *old, size_t ct, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	return TRUE_MEMORY(realloc)(old, bytes);
+	return __libc_realloc(old, bytes);
 }
 
 SHOWN void *memalign(size_t alignment, size_t size)
 {
-	return FAILS(MEMORY, ENOMEM) ? NULL : TRUE_MEMORY(memalign)(alignment, size);
+	return FAILS(MEMORY, ENOMEM) ? NULL : __libc_memalign(alignment, size);
 }
 
 SHOWN void *aligned_alloc(size_t alignment, size_t size)
 {
-	return FAILS(MEMORY, ENOMEM) ? NULL : TRUE_MEMORY(memalign)(alignment, size);
+	return FAILS(MEMORY, ENOMEM) ? NULL : __libc_memalign(alignment, size);
 }
 
 SHOWN int posix_memalign(void **memory, size_t alignment, size_t size)
 {
-	void *got =
-		FAILS(MEMORY, ENOMEM) ? NULL : TRUE_MEMORY(memalign)(alignment, size);
+	void *got = FAILS(MEMORY, ENOMEM) ? NULL : __libc_memalign(alignment, size);
 	if (!got) {
 		return ENOMEM;
 	}
 	*memory = got;
 	return 0;
 }
+
+#endif
 
 FUNCTION(void *, MAP_FAILED, MAP, ENOMEM, mmap,
 	(void *at, size_t len, int prot, int flags, int fd, off_t offset),
@@ -299,7 +297,10 @@ SHOWN int openat(int dir, const char *path, int flags, ...)
 int __open_2(const char *path, int flags);
 FUNCTION(int, -1, OPEN, EMFILE, __open_2, (const char *path, int flags), (path, flags))
 
-SHOWN int fcntl(int fd, int command, ...)
+/* Reads arguments that may not be there. */
+#define GREEDY __attribute__((no_sanitize_address))
+
+SHOWN GREEDY int fcntl(int fd, int command, ...)
 {
 	static int (*true_one)(int, int, ...);
 	va_list more;
@@ -315,7 +316,7 @@ SHOWN int fcntl(int fd, int command, ...)
 	return true_one(fd, command, argument);
 }
 
-SHOWN long syscall(long number, ...)
+SHOWN GREEDY long syscall(long number, ...)
 {
 	static long (*true_one)(long, ...);
 	long a[6];

@@ -23,6 +23,9 @@ forms=${*:-plain much host based}
 if [ -z "${TMPDIR:-}" ] && [ -w /dev/shm ]; then TMPDIR=/dev/shm; fi
 . "$(dirname "$0")/../../support/chaos_rig.sh"
 
+# AddressSanitizer wants to be the first library; memory never fails there.
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0"
+
 jobs_ct=40
 limit_s=20
 start_origin
