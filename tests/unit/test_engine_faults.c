@@ -226,7 +226,7 @@ Test(engine_faults, a_connection_has_a_timeout_of_its_own, .timeout = 60)
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", port_of(fd));
 	fetch(&o, REQUEST(.connect_timeout_ms = 50, .timeout_ms = 30000), url);
 	cr_assert_eq(o.result.failure.error, PM_ETIMEDOUT);
-	cr_assert_geq(o.result.response->time_total_us, 50000);
+	cr_assert_geq(o.result.response->time_total_us, 40000);
 	cr_assert_lt(o.result.response->time_total_us, 10000000);
 	forget(&o);
 	for (int i = 0; i < 3; i++) {
