@@ -154,7 +154,7 @@ int proto_emit_get(
 	X(ACK, 6, 0)                   /* master: that frame was read, leave */
 
 enum proto_life {
-#define X(name, number, values) PROTO_##name = number,
+#define X(name, number, values) PROTO_##name = (number),
 	PROTO_LIFE_MESSAGES(X)
 #undef X
 };

@@ -41,7 +41,7 @@ static void read_line(const char *path, char *line, size_t size)
 		if (!fgets(line, (int)size, f)) {
 			line[0] = '\0';
 		}
-		fclose(f);
+		(void)fclose(f);
 	}
 	line[strcspn(line, "\n")] = '\0';
 }
@@ -83,7 +83,7 @@ static unsigned quota(void)
 		}
 	}
 	if (f) {
-		fclose(f);
+		(void)fclose(f);
 	}
 	unsigned v2 = quota_upwards(group);
 	char quota_us[40], period_us[40], both[96];

@@ -95,6 +95,7 @@ static void tell(struct client *client, enum control_type type, const struct boo
 
 static void spawn(struct client *client, const struct boot *boot, int lifeline)
 {
+	/* NOLINTNEXTLINE(gcc-malloc-leak): self.children keeps it */
 	struct child *child = calloc(1, sizeof *child);
 	pid_t parent = getpid();
 	pid_t pid = child ? fork() : -1;

@@ -58,7 +58,9 @@ static void set_cause(
 	}
 	r->domain = WIFSIGNALED(status) ? PM_DOMAIN_SIGNAL : PM_DOMAIN_EXIT;
 	r->code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
-	r->message = strdup(text); /* NULL when memory is short: the code still tells */
+	/* NULL when memory is short: the code still tells.
+	 * NOLINTNEXTLINE(gcc-malloc-leak): the result keeps it */
+	r->message = strdup(text);
 }
 
 static void fail(const struct slot *s, struct job *job, int status)

@@ -21,6 +21,7 @@ enum { LOOK_MS = 100, STATM_MAX = 256 };
 uint64_t memory_parse(const char *statm, uint64_t page_bytes)
 {
 	unsigned long long size, resident, shared;
+	/* NOLINTNEXTLINE(cert-err34-c): numbers of the kernel, which are in range */
 	if (sscanf(statm, "%llu %llu %llu", &size, &resident, &shared) != 3 ||
 		shared > resident) {
 		return 0;
@@ -64,7 +65,7 @@ static void look_cb(evutil_socket_t fd, short what, void *ctx)
 
 int memory_watch(struct pm_pool *pool)
 {
-	struct timeval every = {.tv_usec = LOOK_MS * 1000};
+	struct timeval every = {.tv_usec = LOOK_MS * 1000L};
 	pool->memory_timer = event_new(pool->base, -1, EV_PERSIST, look_cb, pool);
 	if (!pool->memory_timer || event_add(pool->memory_timer, &every) < 0) {
 		return error_note(PM_ENOMEM, "cannot watch the memory of workers");

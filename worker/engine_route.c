@@ -156,6 +156,7 @@ static void stop_waiting(struct transfer *t)
 
 static enum route_step ask_host(struct transfer *t);
 
+/* NOLINTNEXTLINE(misc-no-recursion): the proxy's answer asks for the host, once */
 static enum route_step use_answer(
 	struct transfer *t, const struct resolver_answer *answer)
 {
@@ -206,6 +207,7 @@ static enum route_step wait_for_answer(struct transfer *t)
 	return STEP_WAIT;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): see use_answer() */
 static enum route_step ask(struct transfer *t, const char *host)
 {
 	struct engine *e = t->engine;
@@ -217,6 +219,7 @@ static enum route_step ask(struct transfer *t, const char *host)
 	return found ? use_answer(t, &answer) : wait_for_answer(t);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): see use_answer() */
 static enum route_step ask_host(struct transfer *t)
 {
 	struct transfer_route *r = &t->route;

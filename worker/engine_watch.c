@@ -36,6 +36,7 @@ static int table_reserve(struct engine *e, curl_socket_t fd)
 	if (cap == e->watch_cap) {
 		return 0;
 	}
+	/* NOLINTNEXTLINE(gcc-malloc-leak): the engine keeps it */
 	struct watch **table = realloc(e->watch_at, cap * sizeof(struct watch *));
 	if (!table) {
 		return PM_ENOMEM;

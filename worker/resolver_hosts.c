@@ -93,7 +93,7 @@ static bool read_all(struct hosts *h)
 	}
 	good = good && !ferror(f);
 	free(line);
-	fclose(f);
+	(void)fclose(f);
 	return good;
 }
 

@@ -40,6 +40,7 @@ static char *join(const char *folder, const char *name, int *err)
 		*err = PM_ENOMEM;
 		return NULL;
 	}
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the name ends it */
 	memcpy(path, folder, folder_len);
 	memcpy(path + folder_len, name, name_len + 1);
 	return path;
@@ -210,6 +211,7 @@ static bool add_entry(enum option_id id, unsigned line, const char *value)
 	}
 	c->entries = more;
 	struct config_entry *entry = &more[c->entry_ct];
+	/* NOLINTNEXTLINE(gcc-malloc-leak): the table keeps it */
 	*entry = (struct config_entry){id, line, strdup(value)};
 	if (!entry->text) {
 		return false;
@@ -251,6 +253,7 @@ static struct config_host *host_of(cfg_t *section)
 		return NULL;
 	}
 	c->hosts = more;
+	/* NOLINTNEXTLINE(gcc-malloc-leak): the table keeps it */
 	more[c->host_ct] = (struct config_host){.pattern = strdup(cfg_title(section))};
 	if (!more[c->host_ct].pattern) {
 		return NULL;
@@ -274,6 +277,7 @@ static int on_host_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *re
 			opt->name, text->line);
 		return -1;
 	}
+	/* NOLINTNEXTLINE(gcc-malloc-leak): the table keeps it */
 	*text = (struct config_text){(unsigned)cfg->line, strdup(value)};
 	if (!text->text) {
 		reading.code = out_of_memory();

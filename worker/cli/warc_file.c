@@ -83,6 +83,7 @@ static int deflate_bytes(const void *bytes, size_t len, int flush)
 	const unsigned char *at = bytes;
 	do {
 		size_t n = len < CHUNK ? len : CHUNK;
+		/* cppcheck-suppress knownConditionTrueFalse ; not for the end only */
 		if (n > 0) {
 			memcpy(series.in, at, n);
 		}
@@ -188,7 +189,7 @@ static int name_file(const struct warc_place *place)
 	struct tm tm;
 	char stamp[16] = "19700101000000";
 	if (gmtime_r(&now, &tm)) {
-		strftime(stamp, sizeof stamp, "%Y%m%d%H%M%S", &tm);
+		(void)strftime(stamp, sizeof stamp, "%Y%m%d%H%M%S", &tm);
 	}
 	buf_clear(&series.path);
 	return buf_printf(&series.path, "%s-%s-%05u-%05u.warc.gz", place->prefix, stamp,
