@@ -479,6 +479,7 @@ static int futures_in_threads(void)
 
 static int twice(void)
 {
+	/* NOLINTNEXTLINE(misc-redundant-expression): the second does nothing */
 	if (pm_forkserver_start() || pm_forkserver_start()) {
 		return die("forkserver");
 	}

@@ -57,7 +57,7 @@ static void take_poison(pm_task *task, enum poison poison)
 		}
 		exit(3);
 	case SEGFAULT:
-		*read_only = 1;
+		*read_only = 1; /* NOLINT(gcc-write-to-string-literal): meant */
 		return;
 	case OVERFLOW:
 		atomic_store(&board->seen, (int)overflow(0));

@@ -499,7 +499,8 @@ static void series_load(struct series *s, const char *prefix)
 	DIR *list = opendir(dir);
 	struct dirent *entry;
 	*s = (struct series){.ct = 0};
-	while (list && (entry = readdir(list))) {
+	cr_assert_not_null(list, "%s", dir);
+	while ((entry = readdir(list))) {
 		if (entry->d_name[0] == '.') {
 			continue;
 		}

@@ -137,7 +137,7 @@ static bool open_tls_ports(struct server *s, const char *dir, struct port *first
 
 static unsigned number_of(const struct port *p)
 {
-	struct sockaddr_in addr;
+	struct sockaddr_in addr = {0};
 	socklen_t len = sizeof(addr);
 	bool good = !getsockname(p->fd, (struct sockaddr *)&addr, &len);
 	return good ? ntohs(addr.sin_port) : 0;
