@@ -55,14 +55,12 @@ Test(chaos, all_is_stopped, .timeout = LIMIT)
 
 Test(chaos, master_is_killed, .timeout = LIMIT)
 {
-	/* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): it is one path */
 	SCRIPT("master_kills.sh", FEW("20000", "5000"), "4");
 }
 
 /* At random system calls of all there are: with each run others. */
 Test(chaos, crash_points, .timeout = LIMIT)
 {
-	/* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): it is one path */
 	SCRIPT("crash_points.sh", FEW("40", "80"), "60", "jsonl", "gz");
 }
 

@@ -90,8 +90,6 @@ static void watch_fatal_signals(void)
 
 /* ------------------------------------------------------------- environment */
 
-extern char **environ;
-
 static struct {
 	const char *name, *value;
 } extras[ENV_MAX] = {{"BXFI_MAP", NULL}, {"LC_ALL", "C"}};

@@ -55,7 +55,7 @@ struct route {
 /* A head for so many bytes of that coding; its length with them. */
 #define CODED(coding, bytes)                                                           \
 	OK_HEAD "Content-Encoding: " coding "\r\nContent-Length: " #bytes "\r\n\r\n"
-#define CODED_LEN(coding, bytes) (sizeof(CODED(coding, bytes)) - 1 + bytes)
+#define CODED_LEN(coding, bytes) (sizeof(CODED(coding, bytes)) - 1 + (bytes))
 #define DEFLATE_BOMB "\xab\x1a\x05\xa3\x60\x14\x8c\x82\x51\x30\x0a\x46\xc1\x28\x18\x05"
 
 static const struct route routes[] = {

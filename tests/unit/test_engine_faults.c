@@ -220,7 +220,7 @@ Test(engine_faults, a_connection_has_a_timeout_of_its_own, .timeout = 60)
 	a.sin_port = htons((uint16_t)port_of(fd));
 	for (int i = 0; i < 3; i++) {
 		fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-		connect(fillers[i], (struct sockaddr *)&a, sizeof(a));
+		(void)connect(fillers[i], (struct sockaddr *)&a, sizeof(a));
 	}
 	open_engine(1);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", port_of(fd));

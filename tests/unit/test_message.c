@@ -94,6 +94,7 @@ Test(message, escapes_what_is_no_utf8, .timeout = 10)
 
 Test(message, escapes_marks_that_steer_or_reorder, .timeout = 10)
 {
+	/* NOLINTNEXTLINE(misc-misleading-bidirectional): that is what it is for */
 	message_print("x", "%s", "\xc2\x9b \xe2\x80\xae \xe2\x80\xa8 \xe2\x81\xa6");
 	cr_assert_str_eq(said(), "poolmap: x: \\xc2\\x9b \\xe2\\x80\\xae "
 				 "\\xe2\\x80\\xa8 \\xe2\\x81\\xa6\n");
