@@ -112,9 +112,9 @@ void pace_fini(struct pace *p)
 
 int pace_take(struct pace *p, const char *line, size_t len, struct pm_job *job)
 {
-	job->lane_len = host_lane(p->lane, line, len);
-	job->lane = p->lane;
-	return p->polite ? polite_take(p->polite, p->lane) : 0;
+	job->lane_len = host_last_lane(&p->last, line, len);
+	job->lane = p->last.lane;
+	return p->polite ? polite_take(p->polite, job->lane) : 0;
 }
 
 void pace_drop(struct pace *p, const char *line, size_t len)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/cli/host_last.h"
 #include "common/cli/outcome.h"
 #include "common/cli/settings.h"
 #include "common/list.h"
@@ -29,7 +30,7 @@ struct pace {
 	struct list inquiries; /* robots.txt that are being fetched */
 	struct calm calm;
 	uint64_t random; /* state of the generator, never 0 */
-	char lane[PM_LANE_MAX + 1];
+	struct host_last last;
 	struct buf target; /* scratch */
 };
 
