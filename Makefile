@@ -182,6 +182,7 @@ demo: deps
 bench: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all $(B)/tests/support/origin bench-built
 	@tests/bench/run.sh $(B)
+	@tests/bench/many_hosts.sh $(B)
 bench-pool: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) $(B)/tests/bench/pool_bench
 	@tests/bench/pool.sh $(B)
