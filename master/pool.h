@@ -80,6 +80,7 @@ struct slot {
 	bool recycled;       /* DRAINING because it has had its share of jobs */
 	bool replaced;       /* and a spare slot has taken its place */
 	struct slot *before; /* it has taken the place of this one, which is DRAINING */
+	bool untold;         /* DRAINING: it has not been asked, for want of room */
 	bool said_bye;
 	uint64_t bye_sequence;  /* last frame it says it has sent */
 	unsigned silent_beats;  /* of ours, without one of its own; LOST: since then */

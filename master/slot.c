@@ -206,6 +206,7 @@ void slot_start(struct slot *s)
 	s->was_ready = false;
 	s->late = false;
 	s->said_bye = false;
+	s->untold = false;
 	s->silent_beats = 0;
 	s->sent_ct = 0;
 	s->recalled_ct = 0;
@@ -355,24 +356,33 @@ static void lifeline_cb(evutil_socket_t fd, short what, void *ctx)
 	}
 }
 
-static void say(struct slot *s, enum proto_life type, uint32_t count, uint64_t value)
+static enum lifeline_verdict say(
+	const struct slot *s, enum proto_life type, uint32_t count, uint64_t value)
 {
 	struct proto_life_message m = {.type = type,
 		.slot = s->number,
 		.generation = s->generation,
 		.count = count,
 		.values = {value}};
-	if (lifeline_send(s->lifeline, &m) != LIFELINE_OK) {
-		slot_doom(s, DOOM_PROTO); /* it has not read a word for ages */
-	}
+	return lifeline_send(s->lifeline, &m);
 }
 
 void slot_check_bye(struct slot *s)
 {
 	if (s->said_bye && s->state == SLOT_DRAINING &&
 		s->inbox.sequence >= s->bye_sequence) {
-		say(s, PROTO_ACK, 0, 0);
-		s->said_bye = false;
+		s->said_bye = say(s, PROTO_ACK, 0, 0) == LIFELINE_AGAIN;
+	}
+}
+
+/* While it is busy, its lifeline may be full of cancellations: then with a later beat
+ * of ours. */
+static void tell_to_leave(struct slot *s)
+{
+	enum lifeline_verdict v = say(s, PROTO_DRAIN, 1, s->outbox.sequence);
+	s->untold = v == LIFELINE_AGAIN;
+	if (v == LIFELINE_GONE) {
+		slot_doom(s, DOOM_PROTO);
 	}
 }
 
@@ -460,10 +470,14 @@ void slot_beat(struct slot *s)
 	unsigned limit_ms = s->pool->options.hang_timeout_ms;
 	s->silent_beats++;
 	if (s->state == SLOT_READY || s->state == SLOT_DRAINING) {
+		if (s->untold) {
+			tell_to_leave(s);
+		}
 		if (limit_ms && s->silent_beats > limit_ms / SLOT_BEAT_MS + 1) {
 			slot_doom(s, DOOM_SILENT);
 		}
 		look_for_frames(s);
+		slot_check_bye(s);
 	} else if (s->state == SLOT_LOST && s->silent_beats > BURIAL_BEATS) {
 		pool_break(s->pool, "the forkserver does not answer");
 	} else if (s->state == SLOT_LOST) {
@@ -493,7 +507,7 @@ void slot_drain(struct slot *s)
 	}
 	if (s->state == SLOT_READY) {
 		s->state = SLOT_DRAINING;
-		say(s, PROTO_DRAIN, 1, s->outbox.sequence);
+		tell_to_leave(s);
 	} else if (s->state == SLOT_STARTING) {
 		slot_doom(s, DOOM_STOP);
 	} else if (s->state == SLOT_EMPTY) {

@@ -317,3 +317,33 @@ Test(fleet, says_that_a_worker_was_silent, .timeout = LIMIT)
 	hang(false, "its worker was silent for more than 10000 ms",
 		"its worker was silent for more than 10000 ms");
 }
+
+/* -------------------------------------------------------------- a full lifeline */
+
+static bool has_left(void *ctx)
+{
+	const struct hand *h = ctx;
+	slot_beat(&fleet.pool->slots[0]);
+	return !h->alive;
+}
+
+/* It is busy, and has not read its cancellations: no reason to kill it when there is
+ * no room for one word more. */
+Test(fleet, a_busy_worker_is_told_to_leave_when_it_listens, .timeout = LIMIT)
+{
+	struct slot *s;
+	open_fleet(1, 1, 0);
+	s = &fleet.pool->slots[0];
+	struct hand *h = &fleet.hands[0];
+	struct proto_life_message m = {.type = PROTO_CANCEL,
+		.slot = s->number,
+		.generation = s->generation,
+		.count = PROTO_CANCEL_MAX};
+	while (lifeline_send(s->lifeline, &m) == LIFELINE_OK) {
+	}
+	slot_drain(s);
+	cr_assert_eq(s->state, SLOT_DRAINING, "%s", slot_state_name(s->state));
+	fleet_until(has_left, h);
+	cr_assert_eq(fleet.pool->stats.workers_lost, 0);
+	fleet_close();
+}
