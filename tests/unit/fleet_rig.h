@@ -450,6 +450,7 @@ static inline void fleet_open(struct pm_pool_options *o)
 	fleet.base = event_base_new();
 	fleet.clock = event_new(fleet.base, -1, EV_PERSIST, fleet_clock_cb, NULL);
 	fleet.did_min = UINT64_MAX;
+	fleet.did_max = 0;
 	event_add(fleet.clock, &often);
 	o->base = fleet.base;
 	o->runtime_dir = temp_dir();
