@@ -57,7 +57,8 @@ struct hand {
 	struct blackbox *blackbox;
 	struct fleet_job held[FLEET_HELD];
 	size_t held_ct, begun_ct;
-	uint64_t came_ct, did_ct; /* jobs that came; that began, or never will */
+	uint64_t came_ct, did_ct; /* jobs that came; that began */
+	uint64_t spared_ct;       /* that were cancelled before they began */
 	uint64_t last_jobs;
 	uint64_t cancels[PROTO_CANCEL_MAX], cancel_at;
 	size_t cancel_ct;
@@ -77,8 +78,9 @@ static struct {
 	unsigned group_most;
 	/* adds jobs to a result; or NULL */
 	void (*emit)(uint32_t number, struct buf *emits);
-	unsigned lives;            /* workers that there were */
-	uint64_t did_max, did_min; /* jobs of those that left in order */
+	unsigned lives; /* workers that there were */
+	/* of those that left in order: jobs that one began, and that one had */
+	uint64_t did_max, did_min;
 } fleet = {.door = -1, .blackbox = -1};
 
 /* ------------------------------------------- instead of the real forkserver */
@@ -185,7 +187,8 @@ static inline void hand_die(struct hand *h, int status)
 	blackbox_free(h->blackbox);
 	if (status == 0) {
 		fleet.did_max = h->did_ct > fleet.did_max ? h->did_ct : fleet.did_max;
-		fleet.did_min = h->did_ct < fleet.did_min ? h->did_ct : fleet.did_min;
+		uint64_t had_ct = h->did_ct + h->spared_ct;
+		fleet.did_min = had_ct < fleet.did_min ? had_ct : fleet.did_min;
 	}
 	fleet_report(h, CONTROL_EXITED, status);
 }
@@ -304,7 +307,7 @@ static inline void hand_cancel(struct hand *h, uint64_t id)
 		}
 		job->error = PM_ECANCELLED;
 		if (!job->begun) {
-			h->did_ct++;
+			h->spared_ct++;
 			hand_end(h, i);
 		}
 		return;
