@@ -4,6 +4,7 @@
  * jobs, statistics, early stops, and running again what failed.
  */
 #include "tests/support/run_rig.h"
+#include "tests/support/visit_rig.h"
 
 #include "master/cli/csv.h"
 #include "master/cli/members.h"
@@ -543,4 +544,40 @@ Test(run_results, progress_never_tells_more_than_there_is, .timeout = 120)
 		json_decref(lines);
 		child_fini(&c);
 	}
+}
+
+/* What the last line shows, beside what the server saw from its first request on. */
+static void check_rate(
+	const char *path, const char *flag, const char *value, double limit)
+{
+	enum { MANY = 400 };
+	struct bytes jobs = {0};
+	jobs_add_urls(&jobs, o, path, MANY);
+	visits_start(o);
+	struct ran r =
+		run_to_end(NULL, RUN("-q", "--progress", "json", "-o", new_path("out"),
+					 flag, value, jobs_file(&jobs)));
+	check_status(&r, 0);
+	struct visits v = visits_load(o);
+	cr_assert_eq(v.ct, MANY);
+	uint64_t us = v.at[MANY - 1].done_us - v.at[0].at_us;
+	double seen = (MANY - 1) * 1e6 / (double)us, shown = 0;
+	json_t *lines = objects_of(r.io.err);
+	for (size_t i = 0; i < json_array_size(lines); i++) {
+		const json_t *line = json_array_get(lines, i);
+		shown = json_number_value(field(line, "per_second"));
+		cr_assert(shown <= limit * 1.1 || seconds_in(line, "elapsed") < 1,
+			"%.1f/s are shown, of %.1f", shown, limit);
+	}
+	cr_assert(seen * 0.9 < shown && shown < seen * 1.1,
+		"%.1f/s are shown, the server saw %.1f", shown, seen);
+	json_decref(lines);
+	visits_fini(&v);
+	ran_fini(&r);
+}
+
+Test(run_results, the_rate_that_is_shown_is_what_the_server_sees, .timeout = 120)
+{
+	check_rate("/size/", "--rate", "100/s", 100);
+	check_rate("/delay/20?", "-c", "2", 100);
 }
