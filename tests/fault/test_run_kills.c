@@ -491,6 +491,44 @@ Test(run_kills, stops_when_the_disk_is_full_and_goes_on, .timeout = 60)
 	ran_fini(&r);
 }
 
+/* The file system was mounted anew for reading only, or its server forgot the file:
+ * from then on no write comes through. */
+static void check_taken_away(const char *call, const char *error, const char *words)
+{
+	enum { MANY = 200 };
+	const char *out = new_path("results.jsonl"),
+		   *jobs = jobs_of("/size/500?", MANY);
+	/* LeakSanitizer does not work under strace. */
+	child_env("ASAN_OPTIONS", "detect_leaks=0");
+	struct ran r = run_to_end(
+		NULL, (const char *const[]){"strace", "-qq", "-o", "/dev/null", "-P",
+			      out, "-e", keep_printf("trace=%s", call), "-e",
+			      keep_printf("inject=%s:error=%s:when=5+", call, error),
+			      program("poolmap"), "run", "--no-config", "-w2", "-c4",
+			      "--sync=always", "-o", out, jobs, NULL});
+	check_status(&r, 4);
+	check_says(r.io.err, words);
+	check_says(r.io.err, "--resume");
+	ran_fini(&r);
+	cr_assert_lt(check_ends_whole(out), MANY);
+	r = run_to_end(NULL, RUN("-w2", "--resume", "-o", out, jobs));
+	check_status(&r, 0);
+	ran_fini(&r);
+	check_all_ok(out, MANY);
+	check_nothing_left(out);
+}
+
+Test(run_kills, stops_when_the_disk_is_read_only_of_a_sudden_and_goes_on, .timeout = 60)
+{
+	check_taken_away("write", "EROFS", "Read-only file system");
+}
+
+Test(run_kills, stops_when_the_file_handle_is_stale_and_goes_on, .timeout = 60)
+{
+	check_taken_away("write", "ESTALE", "Stale file handle");
+	check_taken_away("fsync", "ESTALE", "Stale file handle");
+}
+
 /* ------------------------------------------------- an output that is not ours */
 
 Test(run_kills, two_runs_cannot_write_one_file, .timeout = 30)

@@ -65,6 +65,21 @@ Test(run_config, takes_the_strongest_source, .timeout = 30)
 	check_agent(POOLMAP("run", "-H", "User-Agent: flag"), "flag");
 }
 
+/* Who may write it is the user's business, as with curl, also when it holds secrets. */
+Test(run_config, may_be_written_by_others_and_is_read, .timeout = 30)
+{
+	const char *path =
+		config_file("header = { \"Authorization: Bearer secret\" }\n");
+	const char *job = keep_printf("%s\n", origin_url(o, "/echo"));
+	cr_assert_eq(chmod(path, 0666), 0);
+	struct ran r = run_to_end(job, POOLMAP("run", "--config", path));
+	check_status(&r, 0);
+	cr_assert_eq(r.ct, 1);
+	check_says(text_in(json_array_get(r.results, 0), "body"), "Bearer secret");
+	cr_assert(!strstr(r.io.err, "secret"), "%s", r.io.err);
+	ran_fini(&r);
+}
+
 Test(run_config, is_the_default_without_a_file, .timeout = 30)
 {
 	install_config("method = PATCH\naccept = 404\n");
