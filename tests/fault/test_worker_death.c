@@ -5,8 +5,11 @@
  */
 #include "tests/support/pool_rig.h"
 
+#include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 /* ------------------------------------------------------------------- poison */
 
@@ -109,6 +112,7 @@ struct campaign {
 	uint64_t deadline;
 	bool gave_up;
 	int pidfd;
+	void (*halt)(pid_t worker); /* by which one comes to a stop */
 };
 
 static struct campaign campaign_new(size_t ct)
@@ -448,6 +452,67 @@ Test(worker_death, is_not_caused_by_signals_that_are_meant_for_the_host, .timeou
 
 /* --------------------------------------------------------------------- hang */
 
+static void halt_by_signal(pid_t worker)
+{
+	cr_assert_eq(kill(worker, SIGSTOP), 0);
+}
+
+/* As a debugger does it, which is told of the end before the parent is. */
+static void halt_by_debugger(pid_t worker)
+{
+	if (ptrace(PTRACE_SEIZE, worker, NULL, NULL) < 0) {
+		cr_skip_test("no worker may be traced here");
+	}
+	cr_assert_eq(ptrace(PTRACE_INTERRUPT, worker, NULL, NULL), 0);
+}
+
+static void reap_traced(int pidfd)
+{
+	siginfo_t unused;
+	(void)waitid(P_PIDFD, (id_t)pidfd, &unused, WEXITED | WNOHANG | __WALL);
+}
+
+/* A control group of our own; NULL: none can be made. */
+static const char *freezer;
+
+static bool write_word(const char *name, const char *word)
+{
+	int fd = open(keep_printf("%s/%s", freezer, name), O_WRONLY | O_CLOEXEC);
+	bool written = fd >= 0 && write(fd, word, strlen(word)) > 0;
+	close(fd);
+	return written;
+}
+
+static void make_freezer(void)
+{
+	char line[512], where[256];
+	FILE *f = fopen("/proc/self/mounts", "re");
+	while (f && !freezer && fgets(line, sizeof line, f)) {
+		if (sscanf(line, "cgroup2 %255s ", where) == 1) {
+			freezer =
+				keep_printf("%s/poolmap-test-%d", where, (int)getpid());
+		}
+	}
+	if (f) {
+		fclose(f);
+	}
+	if (!freezer || mkdir(freezer, 0700) < 0) {
+		cr_skip_test("no control group can be made here");
+	}
+}
+
+static bool freezer_is_gone(void *unused)
+{
+	(void)unused;
+	return rmdir(freezer) == 0; /* when its last process is */
+}
+
+static void halt_by_freezer(pid_t worker)
+{
+	cr_assert(write_word("cgroup.procs", keep_printf("%d", (int)worker)));
+	cr_assert(write_word("cgroup.freeze", "1"));
+}
+
 /* Stop one worker; go on with it 100 ms later, or not. */
 static void stop_one_cb(evutil_socket_t fd, short what, void *ctx)
 {
@@ -457,17 +522,20 @@ static void stop_one_cb(evutil_socket_t fd, short what, void *ctx)
 	if (c->delivered >= c->next_at && c->times == 0) {
 		pid_t pid = some_worker(0);
 		c->pidfd = pidfd_of(pid);
-		cr_assert_eq(kill(pid, SIGSTOP), 0);
+		c->halt(pid);
 		c->times++;
 	} else if (c->times > 0 && ++c->times == 6 && c->times_max) {
 		syscall(SYS_pidfd_send_signal, c->pidfd, SIGCONT, NULL, 0);
+	} else if (c->times > 0 && c->halt == halt_by_debugger) {
+		reap_traced(c->pidfd);
 	}
 }
 
-static void stop_campaign(struct campaign *c, bool go_on)
+static void stop_campaign(struct campaign *c, bool go_on, void (*halt)(pid_t worker))
 {
 	struct pm_pool_options o = rig_options(2, 8);
 	*c = campaign_new(400);
+	c->halt = halt;
 	for (size_t i = 0; i < c->ct; i++) {
 		c->orders[i].sleep_ms = 5;
 	}
@@ -485,10 +553,10 @@ static void expect_dead(int pidfd)
 	cr_assert_eq(errno, ESRCH, "%s", strerror(errno));
 }
 
-Test(worker_death, comes_to_a_worker_that_is_silent, .timeout = 60)
+static void check_found_silent(void (*halt)(pid_t worker))
 {
 	struct campaign c;
-	stop_campaign(&c, false);
+	stop_campaign(&c, false, halt);
 	uint64_t before = clock_now_ms();
 	campaign_run(&c);
 	uint64_t took = clock_now_ms() - before;
@@ -502,11 +570,28 @@ Test(worker_death, comes_to_a_worker_that_is_silent, .timeout = 60)
 	campaign_close(&c);
 }
 
+Test(worker_death, comes_to_a_worker_that_is_silent, .timeout = 60)
+{
+	check_found_silent(halt_by_signal);
+}
+
+Test(worker_death, comes_to_a_worker_that_a_debugger_stopped, .timeout = 60)
+{
+	check_found_silent(halt_by_debugger);
+}
+
+Test(worker_death, comes_to_a_worker_that_is_frozen, .timeout = 60)
+{
+	make_freezer();
+	check_found_silent(halt_by_freezer);
+	cr_assert(wait_for(freezer_is_gone, NULL, HARNESS_DEADLINE_MS));
+}
+
 Test(worker_death, does_not_come_to_a_worker_that_was_stopped_for_a_moment,
 	.timeout = 60)
 {
 	struct campaign c;
-	stop_campaign(&c, true);
+	stop_campaign(&c, true, halt_by_signal);
 	campaign_run(&c);
 	batch_check(&c.batch);
 	cr_assert_geq(c.times, 6, "it ended before it went on");
