@@ -143,6 +143,55 @@ Test(run_sandbox, is_sealed_before_the_first_robots_txt, .timeout = 120)
 	origin_stop(o);
 }
 
+/* What a run says that another user starts: root for all others, nobody for root,
+ * where that is possible. */
+static struct ran run_as_other(const char *jobs, bool *possible)
+{
+	bool root = geteuid() == 0;
+	const char *poolmap = program("poolmap");
+	struct ran r = run_to_end(
+		jobs, root ? (const char *const[]){"setpriv", "--reuid=65534",
+				     "--regid=65534", "--clear-groups", poolmap, "run",
+				     "--no-config", "-q", "-w2", NULL}
+			   : (const char *const[]){"unshare", "-r", poolmap, "run",
+				     "--no-config", "-q", "-w2", NULL});
+	*possible = !strstr(r.io.err, "setpriv:") && !strstr(r.io.err, "unshare:");
+	return r;
+}
+
+/* Of root's privileges its workers keep those over files, see above. */
+Test(run_sandbox, is_no_other_for_root, .timeout = 120)
+{
+	bool possible;
+	struct origin *o = origin_start();
+	const char *jobs = keep_printf(
+		"%s\n%s\n", origin_url(o, "/size/1"), origin_url(o, "/status/404"));
+	struct ran mine = run_to_end(jobs, RUN("-q", "-w2"));
+	struct ran other = run_as_other(jobs, &possible);
+	if (!possible) {
+		cr_skip_test("no other user here");
+	}
+	check_status(&mine, 1);
+	check_status(&other, 1);
+	cr_assert_str_eq(mine.io.err, other.io.err);
+	cr_assert_eq(mine.ct, 2);
+	cr_assert_eq(other.ct, 2);
+	for (size_t i = 0; i < 2; i++) {
+		static const char *const same[] = {
+			"index", "url", "ok", "error", "http_code", "body"};
+		for (size_t j = 0; j < sizeof same / sizeof *same; j++) {
+			cr_assert(json_equal(field(json_array_get(mine.results, i),
+						     same[j]),
+					  field(json_array_get(other.results, i),
+						  same[j])),
+				"job %zu: another %s", i, same[j]);
+		}
+	}
+	ran_fini(&mine);
+	ran_fini(&other);
+	origin_stop(o);
+}
+
 /* A run on a kernel that answers a system call with an error. */
 static struct ran run_on_kernel(
 	const char *call, const char *error, const char *flag, const struct origin *o)
