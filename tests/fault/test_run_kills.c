@@ -9,6 +9,8 @@
 #include "tests/support/run_rig.h"
 
 #include <dirent.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 
 static struct origin *o;
@@ -220,6 +222,57 @@ static void check_master_dies(const char *order, size_t job_ct)
 	json_decref(results);
 	ran_fini(&r);
 	check_nothing_left(out);
+}
+
+/* The socket that workers send results to; NULL: not there yet. */
+static const char *results_socket(void)
+{
+	const char *found = NULL;
+	struct dirent *entry;
+	DIR *dir = opendir(runtime);
+	cr_assert(dir);
+	while (!found && (entry = readdir(dir))) {
+		const char *path = keep_printf("%s/%s/r", runtime, entry->d_name);
+		found = entry->d_name[0] != '.' && !access(path, F_OK) ? path : NULL;
+	}
+	closedir(dir);
+	return found;
+}
+
+/* As nanomsg greets, then a message of a kind that there is not.  Its own assertion
+ * ends the process that gets it. */
+static void send_bad_type(const char *path)
+{
+	static const char bytes[] = "\0SP\0\0\x50\0\0" /* I push */
+				    "\2\0\0\0\0\0\0\0\1x";
+	char greeting[8];
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	cr_assert_eq(send(fd, bytes, sizeof bytes - 1, MSG_NOSIGNAL), sizeof bytes - 1);
+	while (recv(fd, greeting, sizeof greeting, 0) > 0) {
+	}
+	close(fd);
+}
+
+Test(run_kills, goes_on_after_nanomsg_has_ended_the_master, .timeout = 60)
+{
+	enum { MANY = 2000 };
+	struct child c;
+	const char *out = new_path("results.jsonl"),
+		   *jobs = jobs_of("/size/500?", MANY);
+	child_start(&c, RUN("-w", "2", "-o", out, jobs), CHILD_NO_STDIN);
+	wait_for_count(o, "requests", MANY / 10);
+	send_bad_type(results_socket());
+	cr_assert_eq(child_wait(&c, 20000), 128 + SIGABRT, "%s", c.got[2].data);
+	check_says(c.got[2].data, "NN_SIPC_MSG_NORMAL");
+	child_fini(&c);
+	check_nothing_left(out);
+	struct ran r = run_to_end(NULL, RUN("-w", "2", "--resume", "-o", out, jobs));
+	check_status(&r, 0);
+	ran_fini(&r);
+	check_all_ok(out, MANY);
 }
 
 Test(run_kills, goes_on_after_the_death_of_the_master, .timeout = 60)
