@@ -102,6 +102,34 @@ static int read_row(struct scan *s, bool *ended)
 	return code;
 }
 
+/* Nothing but zeros from here to the end: what a power cut has left unwritten. */
+static int only_zeros(struct scan *s, bool *zeros)
+{
+	for (;;) {
+		for (; s->pos < s->end; s->pos++) {
+			if (s->data[s->pos]) {
+				*zeros = false;
+				return 0;
+			}
+		}
+		*zeros = s->eof;
+		s->scan = s->pos;
+		int code = s->eof ? 0 : scan_fill(s);
+		if (code || *zeros) {
+			return code;
+		}
+	}
+}
+
+static size_t same_bytes(const char *a, const char *b, size_t len)
+{
+	size_t same = 0;
+	while (same < len && a[same] == b[same]) {
+		same++;
+	}
+	return same;
+}
+
 /* The first bytes of the file must be the names of these fields.  *torn: not
  * even those are complete. */
 static int check_header(struct scan *s, const struct buf *header, bool *torn)
@@ -113,13 +141,18 @@ static int check_header(struct scan *s, const struct buf *header, bool *torn)
 	if (code) {
 		return code;
 	}
-	*torn = s->end < header->len;
-	if (memcmp(s->data, header->data, *torn ? s->end : header->len) != 0) {
-		return scan_damaged(s, "the first row does not have these --fields");
+	size_t have = s->end < header->len ? s->end : header->len;
+	s->pos = same_bytes(s->data, header->data, have);
+	*torn = s->pos < header->len;
+	if (!*torn) {
+		s->good_end = header->len;
+		return 0;
 	}
-	s->pos = *torn ? s->end : header->len;
-	s->good_end = *torn ? 0 : header->len;
-	return 0;
+	bool zeros = s->pos == s->end;
+	code = zeros || s->file.packed ? 0 : only_zeros(s, &zeros);
+	return code || zeros ? code
+			     : scan_damaged(s, "the first row does not have these "
+					       "--fields");
 }
 
 static int skip_header(struct scan *s, bool *torn)

@@ -240,6 +240,31 @@ Test(deliver, csv_goes_on_behind_its_last_whole_row, .timeout = 60)
 	check_resume_at_every_length();
 }
 
+/* As a power cut leaves it, which may reach into the names of the fields. */
+Test(deliver, csv_goes_on_before_a_tail_of_zeros, .timeout = 60)
+{
+	enum { LARGE = 400000 }; /* more than one block */
+	static char bytes[LARGE];
+	want.format = FORMAT_CSV;
+	char *full = strdup(whole_run());
+	size_t len = strlen(full);
+	want.resume = true;
+	for (size_t cut = 0; cut < len; cut += cut < 400 ? 7 : 61) {
+		memset(bytes, 0, sizeof bytes);
+		memcpy(bytes, full, cut);
+		write_file("out", bytes, cut % 2 ? sizeof bytes : len);
+		cr_assert_eq(start(), 0, "zeros from %zu", cut);
+		deliver(0, JOBS);
+		stop();
+		cr_assert_str_eq(content("out"), full, "zeros from %zu", cut);
+	}
+	bytes[sizeof bytes - 1] = 'x';
+	memset(bytes, 0, sizeof bytes - 1);
+	write_file("out", bytes, sizeof bytes);
+	cr_assert_eq(start(), EXIT_MISMATCH);
+	free(full);
+}
+
 Test(deliver, csv_without_an_index_goes_by_the_order_of_its_rows, .timeout = 60)
 {
 	want.format = FORMAT_CSV;
