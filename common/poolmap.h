@@ -891,6 +891,7 @@ struct pm_request {
 	bool discard_body;           /* count the body, do not keep it */
 	bool compressed;             /* offer gzip and the like, and decompress */
 	bool http2;                  /* offer HTTP/2, for https:// only */
+	bool no_resend;              /* not twice, see pm_await_fetch() */
 	pm_body_fn *on_body;         /* gets the body, which is not kept; or NULL */
 	void *on_body_ctx;
 	pm_exchange_fn *on_exchange; /* gets the heads; or NULL */
@@ -960,6 +961,7 @@ struct pm_response {
 	const struct pm_header *headers; /* of the last response, names in lower case */
 	size_t header_ct;
 	unsigned redirect_ct;
+	unsigned resend_ct;     /* requests sent again, see pm_await_fetch() */
 	uint64_t size_download; /* body bytes received, before decompression */
 	uint64_t size_upload;
 	uint64_t time_namelookup_us;
@@ -975,7 +977,9 @@ struct pm_response {
  * `http2` says; netrc is not used, the environment's proxies only when asked for,
  * cookies only with a session; a connection is kept for the next fetch of the worker.
  * When the server closes it just then, requests of GET, HEAD, OPTIONS, TRACE, PUT and
- * DELETE are sent once more; others fail with PM_ERESET.
+ * DELETE are sent once more; others fail with PM_ERESET, and with `no_resend` all do.
+ * What an HTTP/2 server has refused unseen is sent again in any case.  `resend_ct` of
+ * the response counts both.
  *
  * A redirect may lead from https:// to http://, as with curl; credentials, cookies
  * and the headers Authorization and Cookie do not follow it there, nor to any other

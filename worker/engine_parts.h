@@ -131,6 +131,7 @@ struct transfer {
 	struct curl_slist extra[2]; /* our own */
 	bool keep_headers;
 	bool discard_body;
+	bool no_resend;
 	size_t max_body;
 	pm_body_fn *on_body; /* NULL: the body is kept, or discarded */
 	void *on_body_ctx;
@@ -156,6 +157,8 @@ struct transfer {
 	long connect_ct;     /* connections made until then */
 	bool has_old_words;  /* error_text is of a connection before, engine_twice.c */
 	bool redone;         /* the engine has begun anew once, for that or the like */
+	bool redoing;        /* and has not sent it since */
+	unsigned resend_ct;  /* requests sent again, for want of an answer */
 	pm_exchange_fn *on_exchange; /* NULL: nobody asks for the heads */
 	void *on_exchange_ctx;
 	struct buf sent_head, got_head; /* as they are on the wire */
@@ -210,7 +213,7 @@ void heads_fini(struct transfer *t);
  * begin anew what has ended with this code?  At the start of a request, and of that
  * second attempt, forget what was. */
 CURLcode twice_set_options(struct transfer *t);
-void twice_begin(struct transfer *t);
+void twice_begin(struct transfer *t, const struct pm_request *request);
 void twice_forget(struct transfer *t);
 bool twice_is_wanted(struct transfer *t, CURLcode code);
 

@@ -97,7 +97,7 @@ void transfer_begin_answer(struct transfer *t, const struct pm_request *request)
 	t->stopped_by_reader = t->cancelled = false;
 	t->socket_errno = 0;
 	t->address_failed = false;
-	twice_begin(t);
+	twice_begin(t, request);
 	t->error_text[0] = '\0';
 }
 
@@ -159,6 +159,7 @@ static void fill_numbers(struct transfer *t, struct pm_response *pm)
 	pm->status = (int)info_long(t, CURLINFO_RESPONSE_CODE);
 	pm->http_version = version_number(info_long(t, CURLINFO_HTTP_VERSION));
 	pm->redirect_ct = (unsigned)info_long(t, CURLINFO_REDIRECT_COUNT);
+	pm->resend_ct = t->resend_ct;
 	pm->size_download = info_count(t, CURLINFO_SIZE_DOWNLOAD_T);
 	pm->size_upload = info_count(t, CURLINFO_SIZE_UPLOAD_T);
 	pm->time_namelookup_us = info_count(t, CURLINFO_NAMELOOKUP_TIME_T);

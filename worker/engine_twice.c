@@ -10,7 +10,7 @@
  * the server has acted upon the first: so it is done for the methods of which RFC 9110
  * says that it does no harm, and for no other.  On a connection that was made for the
  * request there is only one reason to send it again: an HTTP/2 server has refused it
- * unseen, which may be done for all.
+ * unseen, which may be done for all.  A request may forbid the first.
  *
  * When libcurl has said why the connection broke, the second attempt is not left to it:
  * it keeps the first words of a transfer, and would tell of the broken connection
@@ -26,11 +26,11 @@ static long redirects_of(const struct transfer *t)
 	return ct;
 }
 
-static bool is_harmless(const struct transfer *t)
+static bool may_repeat(const struct transfer *t)
 {
 	const char *method = NULL;
 	curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_METHOD, &method);
-	return method && method_is_idempotent(method);
+	return !t->no_resend && method && method_is_idempotent(method);
 }
 
 /* libcurl's: a connection is there, and the request follows. */
@@ -49,7 +49,7 @@ static int before_request(
 	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connect_ct);
 	t->on_kept = connect_ct == t->connect_ct;
 	t->connect_ct = connect_ct;
-	if (t->unanswered && was_kept && !is_harmless(t)) {
+	if (t->unanswered && was_kept && !may_repeat(t)) {
 		(void)transfer_stop(t, PM_ERESET, NULL);
 		return CURL_PREREQFUNC_ABORT;
 	}
@@ -57,6 +57,8 @@ static int before_request(
 		t->has_old_words = true;
 		return CURL_PREREQFUNC_ABORT;
 	}
+	t->resend_ct += t->unanswered || t->redoing;
+	t->redoing = false;
 	t->unanswered = true;
 	return CURL_PREREQFUNC_OK;
 }
@@ -69,12 +71,14 @@ CURLcode twice_set_options(struct transfer *t)
 	return bad;
 }
 
-void twice_begin(struct transfer *t)
+void twice_begin(struct transfer *t, const struct pm_request *request)
 {
 	if (t->redone) {
 		curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 0L);
 	}
-	t->redone = false;
+	t->redone = t->redoing = false;
+	t->no_resend = request->no_resend;
+	t->resend_ct = 0;
 	twice_forget(t);
 }
 
@@ -94,7 +98,7 @@ static bool was_miscounted(const struct transfer *t, CURLcode code)
 		    code == CURLE_GOT_NOTHING;
 	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connect_ct);
 	return lost && t->unanswered && !t->stopped && !connect_ct &&
-	       !redirects_of(t) && is_harmless(t);
+	       !redirects_of(t) && may_repeat(t);
 }
 
 /* On a connection that is made for it there is no third time. */
@@ -105,6 +109,6 @@ bool twice_is_wanted(struct transfer *t, CURLcode code)
 	if (!wanted || t->redone) {
 		return false;
 	}
-	t->redone = true;
+	t->redone = t->redoing = true;
 	return curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK;
 }

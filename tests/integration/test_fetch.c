@@ -239,6 +239,31 @@ Test(fetch, reuses_the_connection_of_the_task_before, .timeout = 60)
 	origin_stop(o);
 }
 
+/* The origin resets the kept connection once, and then answers. */
+static int task_resend(pm_task *task, const void *origin, size_t len)
+{
+	struct pm_response *r = NULL;
+	struct pm_request request = {0};
+	(void)len;
+	WANT(pm_await_get(task, at(origin, "/size/1"), &r) == 0);
+	WANT(r->resend_ct == 0);
+	request.url = at(origin, "/reset-first/a/1");
+	WANT(pm_await_fetch(task, &request, &r) == 0);
+	WANT(r->resend_ct == 1);
+	request.url = at(origin, "/reset-first/b/1");
+	request.no_resend = true;
+	WANT(pm_await_fetch(task, &request, &r) == PM_ERESET);
+	WANT(pm_task_last_response(task)->resend_ct == 0);
+	WANT(pm_await_fetch(task, &request, &r) == 0);
+	WANT(r->resend_ct == 0);
+	return 0;
+}
+
+Test(fetch, sends_again_unless_it_is_told_not_to, .timeout = 60)
+{
+	run_alone(task_resend, 1);
+}
+
 /* The last one lets the first one go: it must get that far. */
 Test(fetch, is_not_held_up_by_an_answer_that_does_not_come, .timeout = 60)
 {

@@ -462,14 +462,25 @@ Test(engine_faults, an_engine_for_nothing_is_refused, .timeout = 60)
 /* ---------------------------------------------------------------- sent twice */
 
 /* How often the server got it that closes the kept connection without an answer. */
-static unsigned times_sent(const char *method, bool body, const char *path, int error)
+static unsigned times_sent(struct pm_request request, const char *path, int error)
 {
+	struct outcome o;
 	fetch_and_forget(NO_REQUEST, "/ok"); /* its connection is kept */
 	unsigned before = server.seen_ct;
-	expect_error(REQUEST(.method = method, .body = body ? "data" : NULL,
-			     .body_len = body ? 4 : 0),
-		path, error);
-	return server.seen_ct - before;
+	fetch(&o, request, path);
+	cr_assert_eq(o.result.failure.error, error, "%s %s: %s", request.method, path,
+		o.result.failure.message);
+	unsigned times = server.seen_ct - before;
+	cr_assert_eq(o.result.response->resend_ct, times - 1);
+	forget(&o);
+	return times;
+}
+
+static struct pm_request with_body(const char *method, bool body)
+{
+	return (struct pm_request){.method = method,
+		.body = body ? "data" : NULL,
+		.body_len = body ? 4 : 0};
 }
 
 /* Many times with one handle: each time is the first one. */
@@ -480,10 +491,28 @@ Test(engine_faults, what_does_no_harm_is_sent_again_once, .timeout = 60)
 	open_engine(1);
 	for (int i = 0; i < 8; i++) {
 		bool body = strcmp(methods[i], "PUT") == 0;
-		cr_assert_eq(times_sent(methods[i], body, "/nothing", PM_ERESET), 2,
-			"%s, %d", methods[i], i);
-		cr_assert_eq(times_sent(methods[i], body, "/reset-at-once", PM_ERESET),
-			2, "%s, %d", methods[i], i);
+		struct pm_request r = with_body(methods[i], body);
+		cr_assert_eq(times_sent(r, "/nothing", PM_ERESET), 2, "%s, %d",
+			methods[i], i);
+		cr_assert_eq(times_sent(r, "/reset-at-once", PM_ERESET), 2, "%s, %d",
+			methods[i], i);
+	}
+}
+
+/* In between with those that may be: what one forbids does not stay. */
+Test(engine_faults, what_is_not_to_be_sent_again_never_is, .timeout = 60)
+{
+	static const char *const methods[] = {"GET", "HEAD", "PUT", "POST"};
+	open_engine(1);
+	for (int i = 0; i < 8; i++) {
+		bool body = i % 4 > 1;
+		struct pm_request r = with_body(methods[i % 4], body);
+		r.no_resend = true;
+		cr_assert_eq(times_sent(r, "/nothing", PM_ERESET), 1, "%s", r.method);
+		cr_assert_eq(
+			times_sent(r, "/reset-at-once", PM_ERESET), 1, "%s", r.method);
+		r = with_body("GET", false);
+		cr_assert_eq(times_sent(r, "/nothing", PM_ERESET), 2);
 	}
 }
 
@@ -492,11 +521,10 @@ Test(engine_faults, what_may_do_harm_is_never_sent_twice, .timeout = 60)
 	static const char *const methods[] = {"POST", "PATCH", "LOCK"};
 	open_engine(1);
 	for (int i = 0; i < 9; i++) {
-		const char *method = methods[i % 3];
-		cr_assert_eq(times_sent(method, true, "/nothing", PM_ERESET), 1, "%s",
-			method);
-		cr_assert_eq(times_sent(method, true, "/reset-at-once", PM_ERESET), 1,
-			"%s", method);
+		struct pm_request r = with_body(methods[i % 3], true);
+		cr_assert_eq(times_sent(r, "/nothing", PM_ERESET), 1, "%s", r.method);
+		cr_assert_eq(
+			times_sent(r, "/reset-at-once", PM_ERESET), 1, "%s", r.method);
 	}
 	/* A redirect that keeps the method is a request of its own. */
 	fetch_and_forget(REQUEST(.method = "POST", .body = "d", .body_len = 1), "/307");

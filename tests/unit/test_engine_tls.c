@@ -260,9 +260,14 @@ Test(engine_tls, streams_share_one_connection, .timeout = 60)
 /* It was refused unseen: then even what may do harm is sent again. */
 Test(engine_tls, a_refused_stream_is_sent_again_whatever_its_method, .timeout = 60)
 {
-	fetch_and_forget(REQUEST(H2, .method = "POST", .body = "data", .body_len = 4),
+	struct outcome o;
+	const struct pm_response *r = fetch_ok(&o,
+		REQUEST(H2, .method = "POST", .body = "data", .body_len = 4,
+			.no_resend = true),
 		at("h2-refuse"));
+	cr_assert_eq(r->resend_ct, 1);
 	cr_assert_eq(origin_count(origin, "requests"), 2, "it was not sent again");
+	forget(&o);
 }
 
 Test(engine_tls, a_stream_that_fails_has_a_class, .timeout = 60)
