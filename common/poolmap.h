@@ -900,6 +900,8 @@ struct pm_request {
 	const char *cert;    /* PEM file: a certificate for servers that want one */
 	const char *key;     /* PEM file; NULL: it is in `cert` */
 	bool deny_private;   /* PM_EDENIED, see below */
+	const char *local_address;  /* connect from here: an IP address of this machine,
+				       or the name of an interface; NULL: any */
 	const char *const *resolve; /* "HOST:PORT:ADDRESS[,ADDRESS]...", as curl's */
 	size_t resolve_ct;
 	pm_session *session; /* or NULL */
@@ -916,7 +918,12 @@ struct pm_request {
  * Internet (loopback, private networks, links, groups, reserved ranges, and what stands
  * for one of them in IPv6), whatever name, spelling or redirect leads there.  The
  * address of a proxy is not looked at; behind a proxy that looks up names itself
- * (http://, socks5h://) only hosts that are addresses or "localhost" are refused. */
+ * (http://, socks5h://) only hosts that are addresses or "localhost" are refused.
+ *
+ * local_address: with an address, only hosts with one of the same family can be
+ * reached. What is connected from there is no connection of requests that say something
+ * else, or nothing, and one to a proxy is not kept.  Questions to DNS servers go out as
+ * ever. PM_ECONNECT when this machine has no such address or interface. */
 
 /* In an initializer, or before the first fetch of a worker: the DNS servers to ask, as
  * "ADDRESS[:PORT],..." with brackets around an IPv6 address that has a port; NULL:
@@ -934,6 +941,7 @@ struct pm_session_options {
 	size_t header_ct;
 	const char *user, *password;
 	const char *proxy;
+	const char *local_address;
 	const char *ca_file;
 	const char *cert, *key;
 	unsigned timeout_ms;

@@ -235,6 +235,7 @@ static void add_session(
 		r->password = s->password;
 	}
 	r->proxy = r->proxy ? r->proxy : s->proxy;
+	r->local_address = r->local_address ? r->local_address : s->local_address;
 	r->ca_file = r->ca_file ? r->ca_file : s->ca_file;
 	r->timeout_ms = r->timeout_ms ? r->timeout_ms : s->timeout_ms;
 	if (!r->cert && !r->key) {

@@ -440,6 +440,31 @@ int cert_check(const char *cert, const char *key, struct pm_failure *failure)
 			    : 0;
 }
 
+/* As the kernel has it: 15 bytes, but no path.  No colon, which is in addresses. */
+static bool is_interface(const char *name)
+{
+	size_t len = strnlen(name, (size_t)REQUEST_INTERFACE_MAX + 1);
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)name[i];
+		if (c <= ' ' || c >= 0x7f || c == '/' || c == ':') {
+			return false;
+		}
+	}
+	return len && len <= REQUEST_INTERFACE_MAX && strcmp(name, ".") != 0 &&
+	       strcmp(name, "..") != 0;
+}
+
+int local_address_check(const char *text, struct pm_failure *failure)
+{
+	struct address a;
+	bool good = *text != '[' &&
+		    (address_parse(&a, text, strlen(text)) || is_interface(text));
+	return good ? 0
+		    : engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
+			      "local_address is neither an IP address nor the name of "
+			      "an interface");
+}
+
 static int check_access(const struct pm_request *request, struct pm_failure *failure)
 {
 	if (request->user || request->password) {
@@ -449,6 +474,9 @@ static int check_access(const struct pm_request *request, struct pm_failure *fai
 		}
 	}
 	int err = cert_check(request->cert, request->key, failure);
+	if (!err && request->local_address) {
+		err = local_address_check(request->local_address, failure);
+	}
 	return err || !request->proxy ? err : proxy_check(request->proxy, failure);
 }
 

@@ -18,6 +18,7 @@ enum {
 	REQUEST_HEADERS_MAX = 1000,            /* headers: PM_EINVAL */
 	REQUEST_HEADER_BYTES_MAX = 256 * 1024, /* all of them: PM_EINVAL */
 	REQUEST_CREDENTIAL_MAX = 16384,        /* bytes of each: PM_EINVAL */
+	REQUEST_INTERFACE_MAX = 15,            /* bytes of the name: PM_EINVAL */
 };
 
 /* What the check learned on the way. */
@@ -33,8 +34,9 @@ struct request_facts {
 int request_check(const struct pm_request *request, struct request_facts *facts,
 	struct pm_failure *failure);
 
-/* Parts of it, for what sessions have in common with requests.  `proxy` is not
- * NULL; "env" is one.  PM_EBADURL or PM_ESCHEME for a URL, PM_EINVAL for the others. */
+/* Parts of it, for what sessions have in common with requests.  `proxy` and `text`
+ * are not NULL; "env" is one.  PM_EBADURL or PM_ESCHEME for a URL, PM_EINVAL for the
+ * others. */
 int url_check(const char *url, uint32_t *host_hash, struct pm_failure *failure);
 int headers_check(const struct pm_header *headers, size_t ct, size_t *bytes,
 	struct pm_failure *failure);
@@ -42,6 +44,7 @@ int credentials_check(
 	const char *user, const char *password, struct pm_failure *failure);
 int proxy_check(const char *proxy, struct pm_failure *failure);
 int cert_check(const char *cert, const char *key, struct pm_failure *failure);
+int local_address_check(const char *text, struct pm_failure *failure);
 
 /* Is it the word for what the environment says? */
 bool proxy_is_env(const char *proxy);

@@ -28,6 +28,7 @@ static void transfer_free(struct transfer *t)
 	free(t->now.cert);
 	free(t->now.key);
 	free(t->now.proxy);
+	free(t->now.local);
 	buf_fini(&t->body);
 	buf_fini(&t->head);
 	heads_fini(t);

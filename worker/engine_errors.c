@@ -118,6 +118,7 @@ static int class_of(const struct engine_evidence *e)
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return PM_EDNS;
 	case CURLE_COULDNT_CONNECT:
+	case CURLE_INTERFACE_FAILED:
 		return PM_ECONNECT;
 	case CURLE_PROXY:
 		return says(e->message, "resolve") ? PM_EDNS : PM_ECONNECT;

@@ -13,6 +13,7 @@
 #include "worker/engine_parts.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -221,6 +222,23 @@ static CURLcode set_proxy(struct transfer *t, const struct pm_request *r)
 	return bad;
 }
 
+/* libcurl keeps apart what comes from different places, but takes any connection for a
+ * request that may come from anywhere.  So such a one gets none of them: for hosts by
+ * another stand-in, see engine_route.c; and one to a proxy is not kept. */
+static CURLcode set_local(struct transfer *t, const struct pm_request *r)
+{
+	char text[sizeof("host!") + ADDRESS_TEXT_MAX];
+	struct address a;
+	if (r->local_address) {
+		bool literal =
+			address_parse(&a, r->local_address, strlen(r->local_address));
+		snprintf(text, sizeof(text), "%s!%s", literal ? "host" : "if",
+			r->local_address);
+	}
+	return set_text(t, CURLOPT_INTERFACE, &t->now.local,
+		r->local_address ? text : NULL, NULL);
+}
+
 /* A shard that is full of hosts keeps neither connections nor addresses. */
 static CURLcode set_one_shot(struct transfer *t, bool one_shot)
 {
@@ -276,7 +294,10 @@ CURLcode transfer_set_options(
 	CURLcode bad = set_limits(t, request);
 	bad = bad ? bad : set_stall(t, request);
 	bad = bad ? bad : set_trust(t, request);
-	bad = bad ? bad : set_one_shot(t, one_shot);
+	bad = bad ? bad : set_local(t, request);
+	bad = bad ? bad
+		  : set_one_shot(
+			    t, one_shot || (request->local_address && request->proxy));
 	bad = bad ? bad : heads_set_options(t);
 	bad = bad ? bad : set_compressed(t, request);
 	bad = bad ? bad : set_version(t, request);

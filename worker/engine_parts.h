@@ -109,6 +109,7 @@ struct transfer_options {
 	char *ca_file;          /* NULL: the system's */
 	char *cert, *key;       /* NULL: none; in `cert` */
 	char *proxy;            /* NULL: none */
+	char *local;            /* as libcurl has it; NULL: any */
 	struct engine_jar *jar; /* while it runs */
 };
 

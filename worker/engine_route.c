@@ -42,9 +42,11 @@ static uint32_t hash_of(const char *host)
 }
 
 /* Connections of requests that deny private addresses are not those of the others:
- * their addresses have been looked at. */
+ * their addresses have been looked at.  Nor are those that come from a place of the
+ * request's own. */
 static void write_stand_in(struct transfer_route *r)
 {
+	static const char *const kinds[2][2] = {{"::b", "::d"}, {"::l", "::m"}};
 	unsigned ct = r->http2 ? ROUTE_STAND_INS_HTTP2 : ROUTE_STAND_INS;
 	unsigned number = hash_of(r->host) % ct;
 	char digits[10], *from = digits + sizeof(digits), *at = r->stand_in;
@@ -52,7 +54,7 @@ static void write_stand_in(struct transfer_route *r)
 		*--from = (char)('0' + number % 10);
 		number /= 10;
 	} while (number);
-	at = mempcpy(at, r->deny_private ? "::d" : "::b", 3);
+	at = mempcpy(at, kinds[r->is_local][r->deny_private], 3);
 	at = mempcpy(at, from, (size_t)(digits + sizeof(digits) - from));
 	at = mempcpy(at, stand_in_suffix, sizeof(stand_in_suffix) - 1);
 	memcpy(at, ":", 2);
@@ -353,6 +355,13 @@ static void set_host(struct transfer *t, const struct pm_request *request,
 	set_mapped(r, !hop_parse(t->engine->parser, request->url, r->host, &r->port));
 }
 
+static void set_local(struct transfer_route *r, const char *from)
+{
+	struct address a;
+	r->is_local = from != NULL;
+	r->family = from && address_parse(&a, from, strlen(from)) ? a.family : 0;
+}
+
 int route_set(struct transfer *t, const struct pm_request *request,
 	const struct request_facts *facts, const char **proxy,
 	struct pm_failure *failure)
@@ -362,6 +371,7 @@ int route_set(struct transfer *t, const struct pm_request *request,
 	*proxy = request->proxy;
 	r->deny_private = request->deny_private;
 	r->http2 = request->http2;
+	set_local(r, request->local_address);
 	int err = request->resolve_ct ? set_given(r, request, failure) : 0;
 	if (!err && *proxy && proxy_is_env(*proxy)) {
 		err = ask_environment(t, request->url, proxy, failure);
@@ -475,6 +485,10 @@ static void note_round(struct transfer_route *r, int family)
 static bool put_next(struct transfer_route *r, struct curl_sockaddr *address)
 {
 	note_round(r, address->family);
+	while (r->family && r->next < r->to.ct &&
+		r->to.addresses[r->next].family != r->family) {
+		r->next++;
+	}
 	if (r->next >= r->to.ct) {
 		return false;
 	}

@@ -22,7 +22,7 @@
 #include "worker/resolver.h"
 
 enum {
-	ROUTE_STAND_INS = 512, /* see above; as many again for deny_private */
+	ROUTE_STAND_INS = 512, /* see above; as many again for deny_private, twice */
 	/* libcurl takes a host for one that speaks HTTP/2, or does not, when another
 	 * one with the same stand-in does. */
 	ROUTE_STAND_INS_HTTP2 = 1 << 20,
@@ -67,6 +67,8 @@ struct transfer_route {
 	bool told;          /* libcurl has connect_to */
 	bool connected;     /* a request goes out, whatever the look-up said */
 	bool deny_private, http2;
+	bool is_local;  /* it says where it is connected from */
+	uint8_t family; /* of that; 0: any */
 	bool in_head;
 	enum route_proxy proxy;
 	enum route_trouble trouble;

@@ -66,6 +66,9 @@ static int check(const struct pm_session_options *o)
 	if (!err && o->proxy) {
 		err = proxy_check(o->proxy, &failure);
 	}
+	if (!err && o->local_address) {
+		err = local_address_check(o->local_address, &failure);
+	}
 	if (!err) {
 		err = cert_check(o->cert, o->key, &failure);
 	}
@@ -135,6 +138,7 @@ static bool own_all(struct pm_session *s)
 	good = own(&o->user) && good;
 	good = own(&o->password) && good;
 	good = own(&o->proxy) && good;
+	good = own(&o->local_address) && good;
 	good = own(&o->ca_file) && good;
 	good = own(&o->cert) && good;
 	good = own(&o->key) && good;
@@ -160,6 +164,7 @@ static void destroy(struct pm_session *s)
 	disown(s->options.user);
 	disown(s->options.password);
 	disown(s->options.proxy);
+	disown(s->options.local_address);
 	disown(s->options.ca_file);
 	disown(s->options.cert);
 	disown(s->options.key);

@@ -14,6 +14,7 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -330,6 +331,7 @@ static struct server {
 	unsigned port, second_port;
 	struct socks socks;
 	unsigned connections; /* accepted */
+	char peer[64];        /* address of the last one's other side */
 	unsigned open;        /* of them, now */
 	unsigned ended;       /* of them, by the client */
 	unsigned resets;      /* to come, instead of an answer */
@@ -580,9 +582,10 @@ static inline void on_accept(struct evconnlistener *l, evutil_socket_t fd,
 	struct sockaddr *address, int len, void *ctx)
 {
 	(void)l;
-	(void)address;
-	(void)len;
 	(void)ctx;
+	cr_assert_eq(getnameinfo(address, (socklen_t)len, server.peer,
+			     sizeof(server.peer), NULL, 0, NI_NUMERICHOST),
+		0);
 	struct bufferevent *bev =
 		bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
 	server.connections++;

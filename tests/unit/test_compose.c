@@ -278,25 +278,27 @@ Test(compose, the_session_says_what_the_request_does_not, .timeout = 10)
 {
 	pm_session *s = SESSION(.user = "su", .password = "sp", .ca_file = "sc",
 		.cert = "sx", .key = "sk", .proxy = "http://s:1", .timeout_ms = 7,
-		.compressed = true, .http2 = true);
+		.local_address = "::1", .compressed = true, .http2 = true);
 	const struct pm_request *r = compose_ok(REQUEST(.session = s));
 	cr_assert_str_eq(r->user, "su");
 	cr_assert_str_eq(r->password, "sp");
 	cr_assert_str_eq(r->proxy, "http://s:1");
 	cr_assert_str_eq(r->ca_file, "sc");
+	cr_assert_str_eq(r->local_address, "::1");
 	cr_assert_eq(r->timeout_ms, 7);
 	cr_assert_str_eq(r->cert, "sx");
 	cr_assert_str_eq(r->key, "sk");
 	cr_assert(r->compressed && r->http2);
 	compose_fini(&done);
 	r = compose_ok(REQUEST(.session = s, .user = "u", .proxy = "http://r:1",
-		.ca_file = "rc", .cert = "rx", .timeout_ms = 8));
+		.ca_file = "rc", .cert = "rx", .timeout_ms = 8, .local_address = "lo"));
 	cr_assert_str_eq(r->cert, "rx");
 	cr_assert_null(r->key, "the key of another certificate");
 	cr_assert_str_eq(r->user, "u");
 	cr_assert_null(r->password, "the password of another user");
 	cr_assert_str_eq(r->proxy, "http://r:1");
 	cr_assert_str_eq(r->ca_file, "rc");
+	cr_assert_str_eq(r->local_address, "lo");
 	cr_assert_eq(r->timeout_ms, 8);
 	compose_fini(&done);
 	pm_session_free(s);

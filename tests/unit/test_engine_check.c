@@ -278,6 +278,25 @@ Test(engine_check, a_key_needs_its_certificate, .timeout = 10)
 	cr_assert_eq(check(&r, &f), 0);
 }
 
+Test(engine_check, a_local_address_is_an_address_or_an_interface, .timeout = 10)
+{
+	static const char *const bad[] = {"", "[::1]", "fe80::1%lo", "1.2.3.4:5", "a b",
+		"../x", ".", "..", "a\n", "\xc3\xbc", "0123456789abcdef",
+		"host!1.2.3.4:"};
+	static const char *const good[] = {
+		"127.0.0.2", "::1", "lo", "eth0.100", "0123456789abcde", "2001:db8::1"};
+	struct pm_failure f;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct pm_request r = {.url = "http://a/", .local_address = bad[i]};
+		cr_assert_eq(check(&r, &f), PM_EINVAL, "'%s'", bad[i]);
+		cr_assert(strstr(f.message, "local_address"), "%s", f.message);
+	}
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct pm_request r = {.url = "http://a/", .local_address = good[i]};
+		cr_assert_eq(check(&r, &f), 0, "'%s': %s", good[i], f.message);
+	}
+}
+
 /* ------------------------------------------------------------- hosts for libcurl */
 
 /* Where the check says so itself, it says what libcurl's parser would. */

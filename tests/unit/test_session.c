@@ -72,8 +72,8 @@ Test(session, options_that_make_no_sense_are_refused, .timeout = 10)
 
 Test(session, nothing_of_the_callers_is_kept, .timeout = 10)
 {
-	char text[][16] = {
-		"http://h/a//", "X-A", "v", "u", "p", "http://h:1", "ca", "ce", "ke"};
+	char text[][16] = {"http://h/a//", "X-A", "v", "u", "p", "http://h:1", "ca",
+		"ce", "ke", "lo"};
 	struct pm_header h = {text[1], text[2]};
 	pm_session *s = NULL;
 	cr_assert_eq(
@@ -81,7 +81,8 @@ Test(session, nothing_of_the_callers_is_kept, .timeout = 10)
 			OPTIONS(.base_url = text[0], .headers = &h, .header_ct = 1,
 				.user = text[3], .password = text[4], .proxy = text[5],
 				.ca_file = text[6], .cert = text[7], .key = text[8],
-				.timeout_ms = 5, .cookies = true)),
+				.local_address = text[9], .timeout_ms = 5,
+				.cookies = true)),
 		0, "%s", pm_last_error());
 	memset(text, '#', sizeof(text));
 	h = (struct pm_header){NULL, NULL};
@@ -96,6 +97,7 @@ Test(session, nothing_of_the_callers_is_kept, .timeout = 10)
 	cr_assert_str_eq(o->ca_file, "ca");
 	cr_assert_str_eq(o->cert, "ce");
 	cr_assert_str_eq(o->key, "ke");
+	cr_assert_str_eq(o->local_address, "lo");
 	cr_assert_eq(o->timeout_ms, 5);
 	cr_assert_not_null(session_jar(s));
 	pm_session_free(s);
