@@ -651,6 +651,12 @@ enum pm_wait_for {
 PM_API int pm_wait(pm_future *const *futures, size_t ct, enum pm_wait_for what,
 	int timeout_ms, size_t *which) PM_MUSTCHECK;
 
+/* Wait until `count` of the futures are done, or more; of those that are,
+ * pm_future_state() tells.  One that stands there twice counts twice.  Errors: as
+ * pm_wait(); PM_EINVAL also when `count` exceeds `ct`.  Blocks. */
+PM_API int pm_wait_count(pm_future *const *futures, size_t ct, size_t count,
+	int timeout_ms) PM_MUSTCHECK;
+
 /* Wait until pm_submit() has room again: fewer than queue_max jobs are open.  0 or
  * PM_ETIMEDOUT.  Blocks. */
 PM_API int pm_pool_wait_room(pm_pool *pool, int timeout_ms) PM_MUSTCHECK;
@@ -732,6 +738,10 @@ PM_API int pm_gather(pm_task *task, pm_task *const *children, size_t ct) PM_MUST
 /* Wait for some of them: as pm_wait().  PM_ETIMEDOUT leaves them running. */
 PM_API int pm_wait_children(pm_task *task, pm_task *const *children, size_t ct,
 	enum pm_wait_for what, int timeout_ms, size_t *which) PM_MUSTCHECK;
+
+/* Wait until `count` of them have ended, or more: as pm_wait_count(). */
+PM_API int pm_wait_children_count(pm_task *task, pm_task *const *children, size_t ct,
+	size_t count, int timeout_ms) PM_MUSTCHECK;
 
 /* Wait for one; on time-out it is cancelled, and waited for.  Returns its error, with
  * its details in pm_task_failure(task), or PM_ETIMEDOUT or PM_ECANCELLED; 0 also when

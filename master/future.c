@@ -330,6 +330,7 @@ struct wait {
 	pm_future *const *futures;
 	size_t ct;
 	enum pm_wait_for what;
+	size_t enough;  /* so many that are done end it, too */
 	size_t done_to; /* all before it are done */
 	size_t which;
 };
@@ -352,6 +353,15 @@ static bool found_one(struct wait *w)
 	return false;
 }
 
+static bool are_enough(const struct wait *w)
+{
+	size_t done_ct = w->done_to;
+	for (size_t i = w->done_to; i < w->ct && done_ct < w->enough; i++) {
+		done_ct += w->futures[i]->done;
+	}
+	return done_ct >= w->enough;
+}
+
 static bool is_over(void *ctx)
 {
 	struct wait *w = ctx;
@@ -361,7 +371,7 @@ static bool is_over(void *ctx)
 	while (w->done_to < w->ct && w->futures[w->done_to]->done) {
 		w->done_to++;
 	}
-	return w->done_to == w->ct;
+	return w->done_to == w->ct || (w->enough < w->ct && are_enough(w));
 }
 
 /* The pool that has to run; NULL with *err 0: all are done already. */
@@ -403,31 +413,45 @@ static int wait_on(struct pm_pool *pool, struct wait *w, int timeout_ms)
 	return err;
 }
 
-int pm_wait(pm_future *const *futures, size_t ct, enum pm_wait_for what, int timeout_ms,
-	size_t *which)
+static int wait_for(struct wait *w, int timeout_ms, size_t *which)
 {
-	struct wait w = {.futures = futures, .ct = ct, .what = what};
 	int err = 0;
-	if ((ct && !futures) || (!ct && what == PM_ANY) ||
-		(unsigned)what > PM_FIRST_ERROR) {
-		return error_note(PM_EINVAL, "there is nothing to wait for");
-	}
-	struct pm_pool *pool = pool_of(&w, &err);
+	struct pm_pool *pool = pool_of(w, &err);
 	if (!err && pool) {
 		err = pool_check_thread(pool);
 	}
 	if (err) {
 		return err;
 	}
-	if (pool && !is_over(&w)) {
-		err = wait_on(pool, &w, timeout_ms);
+	if (pool && !is_over(w)) {
+		err = wait_on(pool, w, timeout_ms);
 	} else if (!pool) {
-		(void)is_over(&w);
+		(void)is_over(w);
 	}
 	if (!err && which) {
-		*which = w.which;
+		*which = w->which;
 	}
 	return pool ? pool_leave(pool, err) : err;
+}
+
+int pm_wait(pm_future *const *futures, size_t ct, enum pm_wait_for what, int timeout_ms,
+	size_t *which)
+{
+	struct wait w = {.futures = futures, .ct = ct, .what = what, .enough = ct};
+	if ((ct && !futures) || (!ct && what == PM_ANY) ||
+		(unsigned)what > PM_FIRST_ERROR) {
+		return error_note(PM_EINVAL, "there is nothing to wait for");
+	}
+	return wait_for(&w, timeout_ms, which);
+}
+
+int pm_wait_count(pm_future *const *futures, size_t ct, size_t count, int timeout_ms)
+{
+	struct wait w = {.futures = futures, .ct = ct, .what = PM_ALL, .enough = count};
+	if ((ct && !futures) || count > ct) {
+		return error_note(PM_EINVAL, "there are not so many to wait for");
+	}
+	return wait_for(&w, timeout_ms, NULL);
 }
 
 static bool has_room(void *ctx)

@@ -134,7 +134,7 @@ void child_ended(struct pm_task *task)
 	list_push_back(&family->ended, &child->sibling);
 	child->root->family->tree_ct--;
 	if (child->wait) {
-		child_wait_note(child->wait, task->failure.error);
+		child_wait_note(child, task->failure.error);
 	} else if (child->released) {
 		free_child(task);
 	}

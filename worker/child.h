@@ -21,6 +21,7 @@ struct child {
 	struct list_node sibling; /* in a list of the parent's family */
 	struct pm_task *self, *parent, *root;
 	struct child_wait *wait; /* the parent waits for it; NULL: not now */
+	size_t wait_places;      /* of that wait that it has */
 	bool released;           /* nobody asks for its outcome */
 	struct pm_result outcome;
 };
@@ -48,7 +49,7 @@ void child_ended(struct pm_task *task);
 /* It goes on without anybody who asks for it, and is freed at its end. */
 void child_let_go(struct pm_task *task);
 
-/* A child that somebody waits for has ended so. */
-void child_wait_note(struct child_wait *w, int error);
+/* A child that somebody waits for has ended. */
+void child_wait_note(const struct child *child, int error);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * child_wait - waiting for children: pm_gather(), pm_wait_children(),
- * pm_await_child().
+ * pm_wait_children_count(), pm_await_child().
  *
  * Runs in: the worker, on the stack of the task that waits; children that end and
  * the timer call in from elsewhere.  A task waits for its own children only, so each
@@ -15,15 +15,17 @@
 struct child_wait {
 	struct pm_task *task;
 	enum pm_wait_for what;
-	size_t left;        /* children that have not ended */
-	bool ended, failed; /* one has */
-	bool parked;        /* somebody has to wake the task */
+	size_t left;     /* children that have not ended */
+	size_t ended_ct; /* places whose children have */
+	size_t enough;   /* so many of them end it */
+	bool failed;     /* one has */
+	bool parked;     /* somebody has to wake the task */
 	bool timed_out;
 };
 
 static bool is_over(const struct child_wait *w)
 {
-	return w->left == 0 || (w->what == PM_ANY && w->ended) ||
+	return w->left == 0 || w->ended_ct >= w->enough ||
 	       (w->what == PM_FIRST_ERROR && w->failed);
 }
 
@@ -35,16 +37,17 @@ static void wake(struct child_wait *w)
 	}
 }
 
-static void count_end(struct child_wait *w, int error)
+static void count_end(struct child_wait *w, size_t places, int error)
 {
-	w->ended = true;
+	w->ended_ct += places;
 	w->failed = w->failed || error < 0;
 }
 
-void child_wait_note(struct child_wait *w, int error)
+void child_wait_note(const struct child *child, int error)
 {
+	struct child_wait *w = child->wait;
 	w->left--;
-	count_end(w, error);
+	count_end(w, child->wait_places, error);
 	if (is_over(w)) {
 		wake(w);
 	}
@@ -58,9 +61,12 @@ static void enlist(struct child_wait *w, pm_task *const *children, size_t ct)
 	for (size_t i = 0; i < ct; i++) {
 		struct child *child = children[i]->child;
 		if (children[i]->state == TASK_ENDED) {
-			count_end(w, child->outcome.error);
+			count_end(w, 1, child->outcome.error);
 		} else if (!child->wait) {
+			child->wait_places = 1;
 			w->left++;
+		} else {
+			child->wait_places++;
 		}
 		child->wait = w;
 	}
@@ -145,14 +151,11 @@ static int wait(struct child_wait *w, int timeout_ms)
 
 /* ---------------------------------------------------------------- interface */
 
-static int check(struct pm_task *task, pm_task *const *children, size_t ct,
-	enum pm_wait_for what)
+static int check(
+	struct pm_task *task, pm_task *const *children, size_t ct, const char *wrong)
 {
-	const char *wrong = NULL;
-	if ((unsigned)what > PM_FIRST_ERROR || (ct && !children)) {
+	if (ct && !children) {
 		wrong = "a wait for children makes no sense";
-	} else if (what == PM_ANY && !ct) {
-		wrong = "there is no child to wait for";
 	}
 	for (size_t i = 0; i < ct && !wrong; i++) {
 		if (!children[i] || !children[i]->child ||
@@ -163,25 +166,44 @@ static int check(struct pm_task *task, pm_task *const *children, size_t ct,
 	return wrong ? task_set_failure(task, PM_EINVAL, PM_DOMAIN_NONE, 0, wrong) : 0;
 }
 
-int pm_wait_children(pm_task *task, pm_task *const *children, size_t ct,
-	enum pm_wait_for what, int timeout_ms, size_t *which)
+static int wait_for(struct child_wait *w, pm_task *const *children, size_t ct,
+	int timeout_ms, size_t *which)
 {
-	struct child_wait w = {.task = task, .what = what};
-	int err = check(task, children, ct, what);
-	if (err) {
-		return err;
-	}
-	if (task->cancelled) {
+	if (w->task->cancelled) {
 		return task_set_failure(
-			task, PM_ECANCELLED, PM_DOMAIN_NONE, 0, "cancelled");
+			w->task, PM_ECANCELLED, PM_DOMAIN_NONE, 0, "cancelled");
 	}
-	enlist(&w, children, ct);
-	err = is_over(&w) ? 0 : wait(&w, timeout_ms);
+	enlist(w, children, ct);
+	int err = is_over(w) ? 0 : wait(w, timeout_ms);
 	if (!err && which) {
-		*which = place(&w, children, ct);
+		*which = place(w, children, ct);
 	}
 	delist(children, ct);
 	return err;
+}
+
+int pm_wait_children(pm_task *task, pm_task *const *children, size_t ct,
+	enum pm_wait_for what, int timeout_ms, size_t *which)
+{
+	struct child_wait w = {
+		.task = task, .what = what, .enough = what == PM_ANY ? 1 : SIZE_MAX};
+	const char *wrong = NULL;
+	if ((unsigned)what > PM_FIRST_ERROR) {
+		wrong = "a wait for children makes no sense";
+	} else if (what == PM_ANY && !ct) {
+		wrong = "there is no child to wait for";
+	}
+	int err = check(task, children, ct, wrong);
+	return err ? err : wait_for(&w, children, ct, timeout_ms, which);
+}
+
+int pm_wait_children_count(pm_task *task, pm_task *const *children, size_t ct,
+	size_t count, int timeout_ms)
+{
+	struct child_wait w = {.task = task, .what = PM_ALL, .enough = count};
+	int err = check(task, children, ct,
+		count > ct ? "there are not so many children to wait for" : NULL);
+	return err ? err : wait_for(&w, children, ct, timeout_ms, NULL);
 }
 
 int pm_gather(pm_task *task, pm_task *const *children, size_t ct)

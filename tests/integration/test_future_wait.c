@@ -65,6 +65,46 @@ Test(future_wait, wait_for_none, .timeout = LIMIT)
 	check_error(pm_wait(NULL, 0, (enum pm_wait_for)3, 0, &which), PM_EINVAL, "3");
 }
 
+static size_t done_ct(pm_future *const *f, size_t ct)
+{
+	size_t done = 0;
+	for (size_t i = 0; i < ct; i++) {
+		done += pm_future_state(f[i]) == PM_DONE;
+	}
+	return done;
+}
+
+Test(future_wait, wait_for_so_many_of_them, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(1, 8);
+	pm_future *f[6];
+	for (uint32_t i = 0; i < 6; i++) {
+		f[i] = submit(pool, i % 2 ? DO_WAIT : i == 2 ? DO_FAIL : DO_ECHO, i, 1);
+	}
+	cr_assert_eq(pm_wait_count(f, 6, 0, PM_FOREVER), 0);
+	cr_assert_eq(done_ct(f, 6), 0, "the pool has run");
+	cr_assert_eq(pm_wait_count(f, 6, 1, PM_FOREVER), 0);
+	cr_assert_geq(done_ct(f, 6), 1);
+	cr_assert_eq(pm_wait_count(f, 6, 3, PM_FOREVER), 0);
+	cr_assert_eq(done_ct(f, 6), 3);
+	cr_assert_eq(pm_wait_count(f, 6, 3, 0), 0, "they are done already");
+	check_error(pm_wait_count(f, 6, 4, 20), PM_ETIMEDOUT, "a fourth");
+	check_error(pm_wait_count(f, 6, 6, 0), PM_ETIMEDOUT, "all");
+	check_error(pm_wait_count(f, 6, 7, 0), PM_EINVAL, "too many");
+	check_error(pm_wait_count(NULL, 6, 1, 0), PM_EINVAL, "no array");
+	pm_future *twice[] = {f[1], f[0], f[0]};
+	cr_assert_eq(pm_wait_count(twice, 3, 2, 0), 0);
+	gate_open();
+	cr_assert_eq(pm_wait_count(f, 6, 5, PM_FOREVER), 0);
+	cr_assert_eq(pm_wait_count(f, 6, 6, PM_FOREVER), 0);
+	cr_assert_eq(done_ct(f, 6), 6);
+	cr_assert_eq(pm_wait_count(NULL, 0, 0, PM_FOREVER), 0);
+	for (int i = 0; i < 6; i++) {
+		pm_future_free(&f[i]);
+	}
+	pm_pool_close(&pool);
+}
+
 Test(future_wait, wait_for_two_pools_is_refused, .timeout = LIMIT)
 {
 	pm_pool *a = rig_pool(1, 1), *b = rig_pool(1, 1);

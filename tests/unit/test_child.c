@@ -665,6 +665,55 @@ Test(child, cannot_come_after_the_end, .timeout = 30)
 
 /* ------------------------------------------------------------ wait for some */
 
+static int wait_for_so_many(pm_task *task, const void *arg, size_t len)
+{
+	static const char *const args[] = {"60000", "1", "60000", "2", "3"};
+	struct pm_task *c[5];
+	(void)arg;
+	(void)len;
+	for (int i = 0; i < 5; i++) {
+		EXPECT(task, spawn(task, nap, args[i], &c[i]) == 0);
+	}
+	EXPECT(task, pm_wait_children_count(task, c, 5, 0, PM_FOREVER) == 0);
+	EXPECT(task, !pm_child_result(c[1]));
+	EXPECT(task, pm_wait_children_count(task, c, 5, 1, 0) == PM_ETIMEDOUT);
+	EXPECT(task, pm_wait_children_count(task, c, 5, 3, PM_FOREVER) == 0);
+	EXPECT(task, pm_child_result(c[1]) && pm_child_result(c[3]));
+	EXPECT(task, pm_child_result(c[4]) && !pm_child_result(c[0]));
+	EXPECT(task, pm_wait_children_count(task, c, 5, 3, 0) == 0);
+	EXPECT(task, pm_wait_children_count(task, c, 5, 4, 2) == PM_ETIMEDOUT);
+	EXPECT(task, pm_wait_children_count(task, c, 5, 6, 0) == PM_EINVAL);
+	EXPECT(task, pm_wait_children_count(task, NULL, 5, 1, 0) == PM_EINVAL);
+	EXPECT(task, pm_wait_children_count(task, NULL, 0, 0, 0) == 0);
+	return 0;
+}
+
+Test(child, may_be_waited_for_so_many, .timeout = 30)
+{
+	rig_expect_fine(wait_for_so_many);
+}
+
+/* Each place counts, of those that have ended and of those that will. */
+static int wait_for_places(pm_task *task, const void *arg, size_t len)
+{
+	struct pm_task *late, *quick;
+	(void)arg;
+	(void)len;
+	EXPECT(task, spawn(task, nap, "60000", &late) == 0);
+	EXPECT(task, spawn(task, nap, "1", &quick) == 0);
+	struct pm_task *const places[] = {quick, late, quick, quick, late};
+	EXPECT(task, pm_wait_children_count(task, places, 5, 3, PM_FOREVER) == 0);
+	EXPECT(task, pm_child_result(quick) && !pm_child_result(late));
+	EXPECT(task, pm_wait_children_count(task, places, 5, 3, 0) == 0);
+	EXPECT(task, pm_wait_children_count(task, places, 5, 4, 1) == PM_ETIMEDOUT);
+	return 0;
+}
+
+Test(child, counts_twice_when_it_stands_there_twice, .timeout = 30)
+{
+	rig_expect_fine(wait_for_places);
+}
+
 static int wait_for_any(pm_task *task, const void *arg, size_t len)
 {
 	static const char *const args[] = {"60000", "1", "60000"};
