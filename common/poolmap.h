@@ -1036,6 +1036,11 @@ typedef struct pm_tcp_listener pm_tcp_listener;
 PM_API int pm_tcp_connect(pm_task *task, const char *host, uint16_t port,
 	int timeout_ms, pm_tcp **tcp) PM_MUSTCHECK;
 
+/* The same from an IP address of this machine, or from an interface, as local_address
+ * of struct pm_request; NULL: from any.  PM_EINVAL: `local` is neither. */
+PM_API int pm_tcp_connect_from(pm_task *task, const char *local, const char *host,
+	uint16_t port, int timeout_ms, pm_tcp **tcp) PM_MUSTCHECK;
+
 /* A limit for each wait of read and write from now on; at first PM_FOREVER. */
 PM_API void pm_tcp_set_timeout(pm_tcp *tcp, int timeout_ms);
 

@@ -3,7 +3,7 @@
  * engine_check - what a request must be like before an engine sees it.
  *
  * Runs in: the worker.  Called by the engine at the start of a transfer, and
- * when a session is made.
+ * when a session is made; local_address_check() by tcp_connect.c, too.
  * Plain functions of plain data; the first thing wrong is the answer.
  */
 #ifndef WORKER_ENGINE_CHECK_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tcp_connect - connections that tasks make: pm_tcp_connect(); see tcp.h.
+ * tcp_connect - connections that tasks make: pm_tcp_connect(), pm_tcp_connect_from();
+ * see tcp.h.
  *
  * Runs in: the worker.  Called by tasks.
  */
@@ -10,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "worker/address.h"
+#include "worker/engine_check.h"
 #include "worker/tcp.h"
 
 /* One call. */
@@ -17,6 +20,8 @@ struct attempt {
 	struct pm_task *task;
 	char name[TCP_NAME_TEXT];
 	uint64_t deadline_ms;
+	const char *interface;     /* to connect from; NULL: from any */
+	struct tcp_address source; /* the same; len 0: any */
 };
 
 /* A port of one's own machine where nobody listens may be the one that the kernel
@@ -68,16 +73,36 @@ static int connect_fd(
 	}
 }
 
+/* Returns 0 or an errno. */
+static int bind_fd(const struct attempt *a, int fd)
+{
+	int bad = 0;
+	if (a->interface) {
+		bad = setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, a->interface,
+			(socklen_t)strlen(a->interface));
+	} else if (a->source.len) {
+		int later =
+			1; /* choose the port with the host in view: there are more */
+		(void)setsockopt(
+			fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &later, sizeof later);
+		bad = bind(fd, (const struct sockaddr *)&a->source.at, a->source.len);
+	}
+	return bad < 0 ? errno : 0;
+}
+
 /* The same, and *fd on 0. */
 static int try_one(
-	struct pm_task *task, const struct tcp_address *to, int timeout_ms, int *fd)
+	const struct attempt *a, const struct tcp_address *to, int timeout_ms, int *fd)
 {
 	int made = socket(to->at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
 		IPPROTO_TCP);
 	if (made < 0) {
 		return errno;
 	}
-	int code = connect_fd(task, made, to, timeout_ms);
+	int code = bind_fd(a, made);
+	if (!code) {
+		code = connect_fd(a->task, made, to, timeout_ms);
+	}
 	if (code) {
 		close(made);
 		return code;
@@ -117,8 +142,12 @@ static int try_all(
 {
 	int code = EADDRNOTAVAIL, fd = -1;
 	for (size_t i = 0; i < all->ct; i++) {
+		if (a->source.len &&
+			a->source.at.ss_family != all->each[i].at.ss_family) {
+			continue;
+		}
 		int timeout_ms = share_ms(a->deadline_ms, all->ct - i);
-		code = try_one(a->task, &all->each[i], timeout_ms, &fd);
+		code = try_one(a, &all->each[i], timeout_ms, &fd);
 		if (code == 0) {
 			return finish(a, fd, &all->each[i], tcp);
 		}
@@ -129,8 +158,24 @@ static int try_all(
 	return fail(a, code);
 }
 
-int pm_tcp_connect(
-	pm_task *task, const char *host, uint16_t port, int timeout_ms, pm_tcp **tcp)
+static int set_source(struct attempt *a, const char *local)
+{
+	struct pm_failure failure;
+	struct address address;
+	if (local_address_check(local, &failure)) {
+		return tcp_fail(a->task, PM_EINVAL, failure.message);
+	}
+	if (address_parse(&address, local, strlen(local))) {
+		a->source.len = address_to_sockaddr(
+			&address, 0, (struct sockaddr *)&a->source.at);
+	} else {
+		a->interface = local;
+	}
+	return 0;
+}
+
+int pm_tcp_connect_from(pm_task *task, const char *local, const char *host,
+	uint16_t port, int timeout_ms, pm_tcp **tcp)
 {
 	struct attempt a = {.task = task, .deadline_ms = tcp_deadline_ms(timeout_ms)};
 	struct tcp_addresses *all = NULL;
@@ -143,10 +188,19 @@ int pm_tcp_connect(
 		return tcp_fail(task, PM_ECANCELLED, "cancelled");
 	}
 	tcp_name_text(host, port, a.name);
-	int err = tcp_resolve(task, host, port, timeout_ms, &all);
+	int err = local ? set_source(&a, local) : 0;
+	if (!err) {
+		err = tcp_resolve(task, host, port, timeout_ms, &all);
+	}
 	if (!err) {
 		err = try_all(&a, all, tcp);
 		free(all);
 	}
 	return err;
+}
+
+int pm_tcp_connect(
+	pm_task *task, const char *host, uint16_t port, int timeout_ms, pm_tcp **tcp)
+{
+	return pm_tcp_connect_from(task, NULL, host, port, timeout_ms, tcp);
 }

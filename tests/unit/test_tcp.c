@@ -324,6 +324,7 @@ Test(tcp, speaks_ipv6, .timeout = 20)
 /* ------------------------------------------------------------------- connecting */
 
 static struct {
+	const char *local;
 	const char *host;
 	uint16_t port;
 	int timeout_ms;
@@ -334,8 +335,8 @@ static int task_connect(pm_task *task, const void *arg, size_t len)
 	pm_tcp *tcp = NULL;
 	(void)arg;
 	(void)len;
-	int err =
-		pm_tcp_connect(task, target.host, target.port, target.timeout_ms, &tcp);
+	int err = pm_tcp_connect_from(
+		task, target.local, target.host, target.port, target.timeout_ms, &tcp);
 	return !err == !tcp ? PM_EINTERNAL : err;
 }
 
@@ -378,6 +379,52 @@ Test(tcp, wants_a_host_and_a_port, .timeout = 20)
 	expect_no_connection(NULL, 1, 0, PM_EINVAL, PM_DOMAIN_NONE, 0);
 	expect_no_connection("", 1, 0, PM_EINVAL, PM_DOMAIN_NONE, 0);
 	expect_no_connection("127.0.0.1", 0, 0, PM_EINVAL, PM_DOMAIN_NONE, 0);
+}
+
+static void expect_from(int fd, const char *local, const char *host, const char *peer)
+{
+	struct sockaddr_in from;
+	socklen_t len = sizeof from;
+	char text[INET_ADDRSTRLEN];
+	target.local = local;
+	target.host = host;
+	target.port = port_of(fd);
+	target.timeout_ms = 10000;
+	run_one(task_connect, NULL, 0);
+	expect_success(0);
+	int got = accept4(fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
+	cr_assert_geq(got, 0);
+	cr_assert_str_eq(inet_ntop(AF_INET, &from.sin_addr, text, sizeof text), peer,
+		"%s", host);
+	close(got);
+}
+
+Test(tcp, connects_from_where_it_is_told, .timeout = 20)
+{
+	int fd = make_listener(5);
+	expect_from(fd, "127.0.0.2", "127.0.0.1", "127.0.0.2");
+	expect_from(fd, "127.0.0.3", "three.test", "127.0.0.3");
+	expect_from(fd, "lo", "127.0.0.1", "127.0.0.1");
+	expect_from(fd, NULL, "127.0.0.1", "127.0.0.1");
+	close(fd);
+}
+
+Test(tcp, cannot_connect_from_elsewhere, .timeout = 20)
+{
+	int fd = make_listener(5);
+	target.local = "192.0.2.1";
+	expect_no_connection("127.0.0.1", port_of(fd), 10000, PM_ECONNECT,
+		PM_DOMAIN_ERRNO, EADDRNOTAVAIL);
+	target.local = "::1"; /* of another family */
+	expect_no_connection("127.0.0.1", port_of(fd), 10000, PM_ECONNECT,
+		PM_DOMAIN_ERRNO, EADDRNOTAVAIL);
+	target.local = "nosuch0";
+	expect_no_connection(
+		"127.0.0.1", port_of(fd), 10000, PM_ECONNECT, PM_DOMAIN_ERRNO, ENODEV);
+	target.local = "no name";
+	expect_no_connection(
+		"127.0.0.1", port_of(fd), 10000, PM_EINVAL, PM_DOMAIN_NONE, 0);
+	close(fd);
 }
 
 Test(tcp, gives_up_connecting_in_time, .timeout = 20)
