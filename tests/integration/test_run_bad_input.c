@@ -349,7 +349,8 @@ Test(run_bad_input, more_at_once_than_files_may_be_open, .timeout = 20)
 	const char *out = new_path("out");
 	check_refused(RUN_IN_SHELL("ulimit -n 256; exec \"$@\"", "-c", "5000", "-w",
 			      "2", "-o", out),
-		origin_url(o, "/"), 2, "ulimit");
+		origin_url(o, "/"), 2,
+		"needs 5064 open files in each, and the hard limit is 256");
 	check_no_file(out);
 	cr_assert_eq(origin_count(o, "requests"), 0);
 	origin_stop(o);
