@@ -8,6 +8,8 @@
  */
 #include "tests/support/pool_rig.h"
 
+#include <sys/wait.h>
+
 #include <dlfcn.h>
 
 /* Not linked into anything here, and in every glibc. */
@@ -56,6 +58,22 @@ static bool has_no_zombies(void *ctx)
 	bool none = !strchr(r.out, 'Z');
 	run_result_fini(&r);
 	return none;
+}
+
+/* A host may wait for them as if there were no pool. */
+Test(forkserver, leaves_the_children_of_the_host_to_it, .timeout = 30)
+{
+	int status = 0;
+	pid_t pid = fork();
+	if (pid == 0) {
+		_exit(7);
+	}
+	pm_pool *pool = rig_pool(2, 2);
+	rig_check_works(pool);
+	pm_pool_close(&pool);
+	cr_assert_eq(waitpid(pid, &status, 0), pid, "it was reaped by another");
+	cr_assert(WIFEXITED(status));
+	cr_assert_eq(WEXITSTATUS(status), 7);
 }
 
 Test(forkserver, buries_its_workers, .timeout = 30)

@@ -719,3 +719,22 @@ Test(run, overwrites_an_output_when_forced, .timeout = 30)
 	json_decref(results);
 	ran_fini(&r);
 }
+
+/* As the first process of a container it inherits every orphan of it, and these are
+ * nothing to it. */
+Test(run, is_the_first_process_of_a_container, .timeout = 30)
+{
+	static const char script[] = "(sh -c 'exit 3' & exit 0); exec \"$@\"";
+	struct bytes jobs = {0};
+	jobs_add(&jobs, "%s\n%s\n", origin_url(o, "/size/1"), origin_url(o, "/size/2"));
+	struct ran r = run_text(&jobs,
+		(const char *const[]){"unshare", "-rpf", "/bin/sh", "-c", script, "sh",
+			program("poolmap"), "run", "--no-config", "-q", "-w2", NULL});
+	if (strstr(r.io.err, "unshare")) {
+		cr_skip_test("no namespaces of processes here");
+	}
+	check_status(&r, 0);
+	results_check_ordered(r.results, 2);
+	cr_assert_str_eq(r.io.err, "");
+	ran_fini(&r);
+}

@@ -136,9 +136,9 @@ check_worker() {
 }
 
 # The places of the results, and with 1 \2 their errors.  libcurl has one code for no
-# memory and for a head that is too large.
+# memory and for a head that is too large, and one for no memory and for no address.
 verdicts() {
-	sed -E 's/"headers_too_large"(.*"exitcode":27,)/"internal"\1/
+	sed -E 's/"(headers_too_large|dns)"(.*"exitcode":(27|6),)/"internal"\2/
 		s/.*"index":([0-9]+),.*"error":("[a-z_]+"|null).*/\'"$1/" "$2"
 }
 
