@@ -8,6 +8,7 @@
 #include "common/cli/digest.h"
 
 #include <assert.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include "common/poolmap.h"
@@ -17,7 +18,9 @@ static EVP_MD *algorithm;
 
 int digest_start(struct digest *d)
 {
-	if (!algorithm) {
+	/* When libcrypto has no memory for its own beginnings, a fetch does not fail:
+	 * it dereferences NULL.  This question does not. */
+	if (!algorithm && OSSL_LIB_CTX_get0_global_default()) {
 		algorithm = EVP_MD_fetch(NULL, "SHA256", NULL);
 	}
 	if (algorithm && !d->context) {
