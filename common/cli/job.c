@@ -526,7 +526,8 @@ static int parse_object(struct job *job, const char *text, size_t len, size_t of
 	if (own->root) {
 		return read_members(job, own, text, len);
 	}
-	/* In most places jansson does not say that it had no memory: nor anything else. */
+	/* In most places jansson does not say that it had no memory: nor anything else.
+	 */
 	if (json_error_code(&why) == json_error_out_of_memory || !why.text[0]) {
 		return PM_ENOMEM;
 	}
