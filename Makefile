@@ -165,12 +165,12 @@ fuzz:
 model:
 	@tests/support/deps.sh gcc spin
 	@tests/model/run.sh
-# gcc -fanalyzer, clang-tidy, cppcheck, shellcheck; LINT some files.
+# gcc -fanalyzer, clang-tidy, cppcheck, shellcheck; LINT_FILES some of them.
 .PHONY: lint
 lint:
 	@tests/support/deps.sh gcc clang-tidy cppcheck shellcheck
 	@FLAGS='-std=c11 -D_GNU_SOURCE -I. -idirafter common $(PKG_CFLAGS)' \
-		tests/lint/run.sh build/lint $(LINT)
+		tests/lint/run.sh build/lint $(LINT_FILES)
 
 # --------------------------------------------------------------- demo and bench
 
@@ -275,7 +275,7 @@ help:
 	@echo 'make valgrind    the tests under valgrind'
 	@echo 'make fuzz        libFuzzer on all that reads bytes from outside; FUZZ_SECONDS=60 each'
 	@echo 'make model       the model of the delivery of jobs, and mutants of it (spin)'
-	@echo 'make lint        static analysis of all sources and scripts; LINT=FILES'
+	@echo 'make lint        static analysis of all sources and scripts; LINT_FILES: some'
 	@echo 'make bench       the measurements of tests/bench/README.md'
 	@echo 'make bench-pool  jobs that do nothing, side by side with the pools of Python'
 	@echo 'make install     to PREFIX=$(PREFIX), below DESTDIR; uninstall'

@@ -33,10 +33,16 @@ scripts=$(printf '%s\n' "$@" | xargs grep -lE '^#!/bin/sh|^# shellcheck shell=' 
 source_ct=$(printf '%s' "$sources" | grep -c .)
 script_ct=$(printf '%s' "$scripts" | grep -c .)
 
+if [ $((source_ct + script_ct)) -eq 0 ]; then
+	echo "make lint: there is nothing to look at: $*" >&2
+	exit 2
+fi
+
 # A report for each file, several at a time, and all of them as $out/NAME.txt.
 each() { # NAME COMMAND
 	rm -rf "${out:?}/$1"
 	mkdir "$out/$1" || exit 2
+	# shellcheck disable=SC2016 # for the shells of xargs
 	printf '%s\n' "$sources" |
 		xargs -r -n 1 -P "$(nproc)" sh -c "$2"' >"$out/'"$1"'/$(echo "$0" | tr / _)" 2>&1'
 	find "$out/$1" -type f | sort | xargs -r cat >"$out/$1.txt"
