@@ -267,6 +267,7 @@ static int life_values(uint32_t type)
 #define X(name, number, values)                                                        \
 	case number:                                                                   \
 		return values;
+		/* NOLINTNEXTLINE(bugprone-branch-clone): a list has such */
 		PROTO_LIFE_MESSAGES(X)
 #undef X
 	default:

@@ -150,7 +150,7 @@ static void close_links(struct slot *s)
 static void set_timer(struct slot *s, unsigned delay_ms)
 {
 	struct timeval tv = {
-		.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
+		.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000L};
 	evtimer_add(s->timer, &tv);
 }
 

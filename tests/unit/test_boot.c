@@ -66,7 +66,10 @@ static int check_open(const int *fds, size_t ct)
 	size_t kept = 0, others = 0;
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *entry;
-	while (dir && (entry = readdir(dir))) {
+	if (!dir) {
+		return -1;
+	}
+	while ((entry = readdir(dir))) {
 		int fd = atoi(entry->d_name);
 		if (fd != dirfd(dir) && fd > STDERR_FILENO && fd < fd_limit()) {
 			bool is_kept = is_among(fd, fds, ct);

@@ -21,6 +21,7 @@ samples=${2:-0}
 shift $(($# < 2 ? $# : 2))
 forms=${*:-plain much host based}
 if [ -z "${TMPDIR:-}" ] && [ -w /dev/shm ]; then TMPDIR=/dev/shm; fi
+# shellcheck source=tests/support/chaos_rig.sh
 . "$(dirname "$0")/../../support/chaos_rig.sh"
 
 # AddressSanitizer wants to be the first library; memory never fails there.
@@ -81,6 +82,7 @@ left_behind() {
 }
 
 check_end() {
+	# shellcheck disable=SC2254 # patterns
 	case $code in
 	$expected | $known) ;;
 	*) wrong "exit code $code: $(cat "$dir/said")" ;;
@@ -138,12 +140,13 @@ check_worker() {
 # The places of the results, and with 1 \2 their errors.  libcurl has one code for no
 # memory and for a head that is too large, and one for no memory and for no address.
 verdicts() {
+	# shellcheck disable=SC1003 # the number of a group follows
 	sed -E 's/"(headers_too_large|dns)"(.*"exitcode":(27|6),)/"internal"\2/
 		s/.*"index":([0-9]+),.*"error":("[a-z_]+"|null).*/\'"$1/" "$2"
 }
 
 sweep() {
-	k=0 on= most=$samples
+	k=0 on='' most=$samples
 	[ "$who" != worker ] || [ "$most" -gt 0 ] || most=2000
 	fresh
 	tortured
