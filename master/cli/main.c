@@ -23,7 +23,7 @@ static void fill_stdio(void)
 	static const int modes[] = {O_WRONLY, O_RDONLY, O_RDWR};
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
 		if (fcntl(fd, F_GETFD) < 0) {
-			/* cppcheck-suppress leakReturnValNotUsed ; it takes the lowest: fd */
+			/* cppcheck-suppress leakReturnValNotUsed ; it gets this fd */
 			(void)open("/dev/null", modes[fd]);
 		}
 	}
