@@ -381,6 +381,7 @@ static void add_delay(struct draft *d, struct span value)
 		return;
 	}
 	ms = ms < ROBOTS_DELAY_MAX_MS ? ms : ROBOTS_DELAY_MAX_MS;
+	/* cppcheck-suppress knownConditionTrueFalse ; ms is not always the maximum */
 	d->delay_ms = ms > d->delay_ms ? ms : d->delay_ms;
 }
 

@@ -87,7 +87,7 @@ void warc_record_date(char date[WARC_DATE_ROOM], uint64_t unix_ms)
 	struct tm tm;
 	char text[24] = "1970-01-01T00:00:00";
 	if (gmtime_r(&seconds, &tm)) {
-		strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+		(void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
 	}
 	snprintf(date, WARC_DATE_ROOM, "%s.%03uZ", text, (unsigned)(unix_ms % 1000));
 }
