@@ -266,13 +266,6 @@ void slot_drain(struct slot *s);
  * take long must not leave a CPU idle. */
 void slot_recycle(struct slot *s);
 
-/* Acknowledge its BYE when its last frame was read. */
-void slot_check_bye(struct slot *s);
-
-/* Tell it to stop this job, at the end of the turn; and tell it, now. */
-void slot_cancel(struct slot *s, uint64_t id);
-void slot_send_cancels(struct slot *s);
-
 /* Send it a signal. */
 void slot_signal(struct slot *s, int number);
 
@@ -282,7 +275,28 @@ void slot_beat(struct slot *s);
 /* Send what is batched; wait for the wire when it is full. */
 void slot_flush(struct slot *s);
 
+/* Be told when its wire takes frames: for the first time, or again. */
+void slot_watch_jobs(struct slot *s);
+
 const char *slot_state_name(enum slot_state state);
+
+/* ------------------------------------------------------------ slot_life.c
+ * The lifeline of one worker. */
+
+void slot_lifeline_cb(evutil_socket_t fd, short what, void *slot);
+
+/* Acknowledge its BYE when its last frame was read. */
+void slot_check_bye(struct slot *s);
+
+/* Tell it to stop this job, at the end of the turn; and tell it, now. */
+void slot_cancel(struct slot *s, uint64_t id);
+void slot_send_cancels(struct slot *s);
+
+/* Tell it to leave when it has done its jobs; with a later beat, if it must be. */
+void slot_tell_to_leave(struct slot *s);
+
+/* With each beat: are frames missing on either way? */
+void slot_look_for_frames(struct slot *s);
 
 /* -------------------------------------------------------------- memory.c
  * What workers take of memory, and too much of it. */

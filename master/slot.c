@@ -3,8 +3,8 @@
  * slot - the life of one worker as the master sees it; see pool.h.
  *
  * Runs in: the master.  Called by pool.c (start, drain, beat), by the
- * forkserver's reports and by the lifeline.  Whether and when a dead worker is
- * replaced is decided in respawn.c, what becomes of its jobs in loss.c.
+ * forkserver's reports and by the lifeline (slot_life.c).  Whether and when a dead
+ * worker is replaced is decided in respawn.c, what becomes of its jobs in loss.c.
  */
 #include <assert.h>
 #include <errno.h>
@@ -28,7 +28,6 @@ enum {
 	LAST_FRAMES = 1024,
 	BUSY_MS = 5,       /* until a busy forkserver is asked again */
 	GRACE_MS = 1000,   /* for a worker that was late because we were */
-	STUCK_BEATS = 6,   /* of ours that a frame may take, either way */
 	BURIAL_BEATS = 20, /* a killed worker's exit is reported within these */
 };
 
@@ -86,10 +85,8 @@ static void fill_boot(const struct slot *s, struct boot *boot)
 		boot->result_path, sizeof boot->result_path, "%s/r", pool->rundir.path);
 }
 
-static void lifeline_cb(evutil_socket_t fd, short what, void *ctx);
-
 /* Be told when the wire takes frames. */
-static void watch_jobs(struct slot *s)
+void slot_watch_jobs(struct slot *s)
 {
 	event_add(s->jobs_event, NULL);
 	pollfd_add(s->pool, s->jobs.ready_fd);
@@ -107,8 +104,8 @@ static int open_links(struct slot *s, const struct boot *boot, int ends[2])
 		return err;
 	}
 	s->lifeline = ends[0];
-	s->lifeline_event =
-		event_new(s->pool->base, ends[0], EV_READ | EV_PERSIST, lifeline_cb, s);
+	s->lifeline_event = event_new(
+		s->pool->base, ends[0], EV_READ | EV_PERSIST, slot_lifeline_cb, s);
 	s->jobs_event = event_new(s->pool->base, s->jobs.ready_fd, EV_READ, jobs_cb, s);
 	if (!s->lifeline_event || !s->jobs_event ||
 		event_add(s->lifeline_event, NULL) < 0) {
@@ -269,154 +266,6 @@ void slot_spawned(struct slot *s, pid_t pid, int error)
 	}
 }
 
-/* ---------------------------------------------------------------- lifeline */
-
-static void on_hello(struct slot *s, const struct proto_life_message *m)
-{
-	if (s->state != SLOT_STARTING) {
-		return;
-	}
-	if (m->values[0] != PROTO_VERSION) {
-		slot_doom(s, DOOM_PROTO);
-		return;
-	}
-	watch_jobs(s); /* ready when jobs can be sent, too */
-}
-
-/* What it says against what the ledger says.  The pipelines lose frames only
- * with their connection, but then in silence; a later frame would show the gap,
- * and here it is found when no later one comes.  Three ways: it has read every job
- * and holds none, all its results are here, and yet some of its jobs are open;
- * or frames of jobs do not reach it, however long we wait; or its results do not
- * reach us, see look_for_frames(). */
-static void on_heartbeat(struct slot *s, uint64_t held, uint64_t results_sequence,
-	uint64_t jobs_sequence)
-{
-	bool all_read = jobs_sequence == s->outbox.sequence;
-	bool all_here = results_sequence <= s->inbox.sequence;
-	s->jobs_said = jobs_sequence;
-	s->results_said = results_sequence;
-	if (all_read && all_here && held == 0 && !list_empty(&s->held)) {
-		slot_doom(s, DOOM_PROTO); /* what it should hold runs again */
-	}
-}
-
-static void on_message(struct slot *s, const struct proto_life_message *m)
-{
-	if (m->slot != s->number || m->generation != s->generation) {
-		s->pool->stats.frames_dropped++;
-		return;
-	}
-	s->silent_beats = 0;
-	s->was_heard = true;
-	switch (m->type) {
-	case PROTO_HELLO:
-		on_hello(s, m);
-		break;
-	case PROTO_BYE:
-		s->said_bye = true;
-		s->bye_sequence = m->values[0];
-		slot_check_bye(s);
-		break;
-	case PROTO_HEARTBEAT:
-		on_heartbeat(s, m->values[0], m->values[1], m->values[2]);
-		break;
-	default:
-		s->pool->stats.frames_dropped++;
-	}
-}
-
-/* The worker is gone, or as good as: its exit will be reported.  Stop
- * listening, or the end of file would wake us for ever.  One that was asked to
- * drain leaves like this; any other is made sure of. */
-static void on_silence(struct slot *s)
-{
-	event_del(s->lifeline_event);
-	pollfd_remove(s->pool, s->lifeline);
-	if (s->state != SLOT_DRAINING) {
-		slot_doom(s, DOOM_NONE);
-	}
-}
-
-static void lifeline_cb(evutil_socket_t fd, short what, void *ctx)
-{
-	struct slot *s = ctx;
-	struct proto_life_message m;
-	enum lifeline_verdict v;
-	(void)what;
-	while ((v = lifeline_receive(fd, &m)) == LIFELINE_OK || v == LIFELINE_BAD) {
-		if (v == LIFELINE_OK) {
-			on_message(s, &m);
-		} else {
-			s->pool->stats.frames_dropped++;
-		}
-	}
-	if (v == LIFELINE_GONE) {
-		on_silence(s);
-	}
-}
-
-static enum lifeline_verdict say(
-	const struct slot *s, enum proto_life type, uint32_t count, uint64_t value)
-{
-	struct proto_life_message m = {.type = type,
-		.slot = s->number,
-		.generation = s->generation,
-		.count = count,
-		.values = {value}};
-	return lifeline_send(s->lifeline, &m);
-}
-
-void slot_check_bye(struct slot *s)
-{
-	if (s->said_bye && s->state == SLOT_DRAINING &&
-		s->inbox.sequence >= s->bye_sequence) {
-		s->said_bye = say(s, PROTO_ACK, 0, 0) == LIFELINE_AGAIN;
-	}
-}
-
-/* While it is busy, its lifeline may be full of cancellations: then with a later beat
- * of ours. */
-static void tell_to_leave(struct slot *s)
-{
-	enum lifeline_verdict v = say(s, PROTO_DRAIN, 1, s->outbox.sequence);
-	s->untold = v == LIFELINE_AGAIN;
-	if (v == LIFELINE_GONE) {
-		slot_doom(s, DOOM_PROTO);
-	}
-}
-
-void slot_cancel(struct slot *s, uint64_t id)
-{
-	/* Without memory for it the job runs to its end. */
-	(void)buf_put(&s->cancels, &id, sizeof id);
-	pool_wake(s->pool);
-}
-
-void slot_send_cancels(struct slot *s)
-{
-	struct proto_life_message m = {
-		.type = PROTO_CANCEL, .slot = s->number, .generation = s->generation};
-	size_t ct = s->cancels.len / sizeof(uint64_t);
-	slot_flush(s);
-	/* The lifeline is faster than the pipeline: the worker waits with this
-	 * until it has the last frame of jobs. */
-	m.values[0] = s->outbox.sequence;
-	for (size_t i = 0, part;
-		i < ct && (s->state == SLOT_READY || s->state == SLOT_DRAINING);
-		i += part) {
-		part = ct - i < PROTO_CANCEL_MAX - 1 ? ct - i : PROTO_CANCEL_MAX - 1;
-		memcpy(m.values + 1, s->cancels.data + i * sizeof(uint64_t),
-			part * sizeof(uint64_t));
-		m.count = (uint32_t)part + 1;
-		if (lifeline_send(s->lifeline, &m) != LIFELINE_OK) {
-			buf_consume(&s->cancels, i * sizeof(uint64_t));
-			return; /* it has not read the others: in a later turn */
-		}
-	}
-	buf_clear(&s->cancels);
-}
-
 void slot_signal(struct slot *s, int number)
 {
 	struct control_request request = {.type = CONTROL_KILL, .signal = number};
@@ -432,37 +281,6 @@ static void ask_to_kill(struct slot *s)
 	slot_signal(s, SIGKILL);
 }
 
-/* Frames of jobs that we have sent do not reach it. */
-static bool jobs_are_stuck(const struct slot *s)
-{
-	bool all_sent = list_empty(&s->outbox.waiting) && !s->outbox.open_ct;
-	return all_sent && s->jobs_said != s->outbox.sequence &&
-	       s->jobs_said == s->jobs_there;
-}
-
-/* Frames of results that it has sent do not come, and we have read all there is. */
-static bool results_are_missing(const struct slot *s)
-{
-	return s->pool->all_read && s->results_said > s->inbox.sequence &&
-	       s->inbox.sequence == s->results_here;
-}
-
-/* For long, while it goes on.  By our own beats: when we were kept from reading, by
- * a callback or a stop, many of its own are here at once, and all tell of a time
- * before what we have sent since. */
-static void look_for_frames(struct slot *s)
-{
-	unsigned more = s->was_heard ? 1 : 0;
-	s->stuck_beats = jobs_are_stuck(s) ? s->stuck_beats + more : 0;
-	s->missing_beats = results_are_missing(s) ? s->missing_beats + more : 0;
-	s->jobs_there = s->jobs_said;
-	s->results_here = s->inbox.sequence;
-	s->was_heard = false;
-	if (s->stuck_beats > STUCK_BEATS || s->missing_beats > STUCK_BEATS) {
-		slot_doom(s, DOOM_PROTO); /* what it should hold runs again */
-	}
-}
-
 /* Our own beats are the clock: a master that was stopped, or a machine that
  * slept, has missed its own as well. */
 void slot_beat(struct slot *s)
@@ -471,12 +289,12 @@ void slot_beat(struct slot *s)
 	s->silent_beats++;
 	if (s->state == SLOT_READY || s->state == SLOT_DRAINING) {
 		if (s->untold) {
-			tell_to_leave(s);
+			slot_tell_to_leave(s);
 		}
 		if (limit_ms && s->silent_beats > limit_ms / SLOT_BEAT_MS + 1) {
 			slot_doom(s, DOOM_SILENT);
 		}
-		look_for_frames(s);
+		slot_look_for_frames(s);
 		slot_check_bye(s);
 	} else if (s->state == SLOT_LOST && s->silent_beats > BURIAL_BEATS) {
 		pool_break(s->pool, "the forkserver does not answer");
@@ -492,7 +310,7 @@ void slot_flush(struct slot *s)
 	}
 	int err = outbox_flush(&s->outbox);
 	if (err == WIRE_AGAIN) {
-		watch_jobs(s);
+		slot_watch_jobs(s);
 	} else if (err) {
 		slot_doom(s, DOOM_PROTO);
 	}
@@ -507,7 +325,7 @@ void slot_drain(struct slot *s)
 	}
 	if (s->state == SLOT_READY) {
 		s->state = SLOT_DRAINING;
-		tell_to_leave(s);
+		slot_tell_to_leave(s);
 	} else if (s->state == SLOT_STARTING) {
 		slot_doom(s, DOOM_STOP);
 	} else if (s->state == SLOT_EMPTY) {
