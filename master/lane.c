@@ -288,17 +288,19 @@ static struct lane *less_busy(struct lane *a, struct lane *b)
 	return (by_turn ? b->turn < a->turn : b->bucket < a->bucket) ? b : a;
 }
 
-/* The lane whose turn it is, by what was last known of each. */
+/* The lane whose turn it is, by what was last known of each.  While others wait for a
+ * place, quick ones do not wait at the workers: no place would ever become free. */
 static struct lane *candidate(struct lanes *l, bool at_once)
 {
-	struct lane *lane = first_of(l, PACE_QUICK);
-	if (at_once) {
-		lane = less_busy(lane, first_of(l, PACE_USUAL));
-		if (!lane || l->slow_ct < share(l)) {
-			lane = less_busy(lane, first_of(l, PACE_SLOW));
-		}
+	struct lane *quick = first_of(l, PACE_QUICK);
+	struct lane *other = first_of(l, PACE_USUAL);
+	if (l->slow_ct < share(l) || (at_once && !quick && !other)) {
+		other = less_busy(other, first_of(l, PACE_SLOW));
 	}
-	return lane;
+	if (!at_once) {
+		return other ? NULL : quick;
+	}
+	return less_busy(quick, other);
 }
 
 /* Does it stand where it should by now?  Its silence has grown meanwhile, and others

@@ -256,6 +256,46 @@ Test(lanes, a_slow_one_gets_its_share_and_not_more, .timeout = LIMIT)
 	check_share(shuffled);
 }
 
+enum { QUICK = 16000 };
+
+static unsigned slow_ct;
+
+static struct chore one_slow_in_fifty(size_t i)
+{
+	return i % 50 ? (struct chore){.lane = 1, .nap_ms = 2}
+		      : (struct chore){.lane = 0, .nap_ms = 100};
+}
+
+static void stop_when_quick_is_done(struct play *p, const struct pm_result *r)
+{
+	struct chore c;
+	memcpy(&c, r->arg, sizeof(c));
+	slow_ct += c.lane == 0;
+	p->failed += c.lane == 1;
+	if (p->failed == QUICK - QUICK / 50) {
+		pm_pool_cancel(p->pool);
+	}
+}
+
+/* Quick jobs wait at the workers, so that no place is ever free by itself: yet the slow
+ * ones get theirs. */
+Test(lanes, quick_ones_leave_the_others_their_share, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(2, 32);
+	struct play p = {.ct = QUICK,
+		.chore = one_slow_in_fifty,
+		.on_result = stop_when_quick_is_done};
+	uint64_t from = clock_now_ms();
+	pm_future *f = play_start(pool, &p);
+	cr_assert_eq(pm_wait(&f, 1, PM_ALL, 100000, NULL), 0);
+	uint64_t took = clock_now_ms() - from;
+	cr_assert_gt(took, 400, "it was over too soon to tell: %ju", (uintmax_t)took);
+	cr_assert_geq((uint64_t)slow_ct * 200, took, "%u in %ju ms", slow_ct,
+		(uintmax_t)took);
+	pm_future_free(&f);
+	pm_pool_close(&pool);
+}
+
 static struct chore short_naps(size_t i)
 {
 	return (struct chore){.lane = (uint32_t)(i % 2), .nap_ms = 2};

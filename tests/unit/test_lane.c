@@ -718,6 +718,13 @@ Test(lane, only_jobs_of_quick_ones_wait_elsewhere, .timeout = LIMIT)
 	cr_assert_str_eq(lanes_first(&l, false, now)->lane->name, "fast");
 	cr_assert(lane_may_queue(&l, find("fast")));
 	cr_assert_not(lane_may_queue(&l, find("slow")));
+	pass_us(1);
+	end(begun_in("slow"));
+	cr_assert_null(lanes_first(&l, false, now), "a place is for the other first");
+	begin_job(lanes_first(&l, true, now));
+	begin_job(lanes_first(&l, true, now));
+	limit("slow", 1, 0, false);
+	cr_assert_not_null(lanes_first(&l, false, now));
 	pass_us(LANE_QUICK_US);
 	cr_assert_null(lanes_first(&l, false, now), "it has been silent for too long");
 }
