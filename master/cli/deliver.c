@@ -57,6 +57,14 @@ static int open_failed(struct deliver *d, const struct settings *want, struct in
 				     : failed_open(&d->failed, want, in, d->resume);
 }
 
+/* What --force overwrites goes last, and before there is a state of the new run. */
+static int begin(struct deliver *d, const struct settings *want, struct input *in)
+{
+	int code = output_empty(d->failed);
+	code = code ? code : output_empty(d->output);
+	return code ? code : state_write(&d->state, in, want->sync);
+}
+
 static int open_output(struct deliver *d, const struct settings *want, struct input *in)
 {
 	int code = check_names(want);
@@ -65,7 +73,7 @@ static int open_output(struct deliver *d, const struct settings *want, struct in
 	if (!code) {
 		code = resume_scan(&d->resume, d->output, in, d->csv, want->unordered);
 	}
-	code = code ? code : state_write(&d->state, in, want->sync);
+	code = code ? code : begin(d, want, in);
 	if (!code) {
 		tally_skip(&d->tally, resume_done_ct(d->resume),
 			resume_failed_ct(d->resume));
@@ -84,8 +92,8 @@ int deliver_open(struct deliver *d, const struct settings *want, struct input *i
 		code = state_compare(want->retry_failed, in);
 		code = code ? code : merge_open(&d->merge, want, in, d->csv);
 	}
-	/* To go on, the list is made of the results; else it comes first, as it
-	 * may be the wrong name and the output be emptied for nothing. */
+	/* To go on, the list is made of the results; else it comes first, and is
+	 * emptied together with them. */
 	if (!code && !want->resume) {
 		code = open_failed(d, want, in);
 	}

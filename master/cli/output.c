@@ -85,6 +85,11 @@ int output_open(
 	return 0;
 }
 
+int output_empty(struct output *o)
+{
+	return o ? target_empty(&o->target) : 0;
+}
+
 /* ---------------------------------------------------------------- failing */
 
 /* How many lines end in these bytes, which begin with a line; and where the

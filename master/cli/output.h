@@ -41,9 +41,8 @@ struct output;
 /* Open want->output; "-" is standard output.  want->sync says when the file is
  * synced, want->format what a line is: a row of CSV may have LFs in quotes.  After
  * input_open(), so that bad inputs create nothing.  A regular file is created with 0666
- * & ~umask, or taken as it is for `resume`, or emptied for `force`; it is locked
- * (flock) before it is emptied.  Devices and FIFOs need neither.  Opening a FIFO waits
- * for its reader, as it does in a shell.
+ * & ~umask, or taken as it is for `resume` and `force`; it is locked (flock).  Devices
+ * and FIFOs need neither.  Opening a FIFO waits for its reader, as it does in a shell.
  *
  * Returns 0, or
  *   EXIT_USAGE     it exists and neither resume nor force is set; is a
@@ -55,6 +54,10 @@ struct output;
  *   EXIT_MISMATCH  another run has locked it
  *   EXIT_WORKERS   no memory */
 int output_open(struct output **o, const struct settings *want, const struct input *in);
+
+/* Before the first line: nothing can refuse the run any more, so empty the file that
+ * `force` overwrites.  Returns 0, EXIT_USAGE or EXIT_OUTPUT.  NULL is fine. */
+int output_empty(struct output *o);
 
 /* Add one result line, its LF included.  Returns 0 or EXIT_OUTPUT.  After an
  * error, which is printed once, every call here returns EXIT_OUTPUT. */

@@ -121,7 +121,8 @@ static int open_existing(struct target *t, const struct settings *want,
 		return code;
 	}
 	t->can_resume = want->resume;
-	return want->resume || !ftruncate(t->fd, 0) ? 0 : open_error(t, errno);
+	t->has_old = !want->resume;
+	return 0;
 }
 
 /* With `extra` O_EXCL, or 0 to create the target of a dangling symlink. */
@@ -187,6 +188,15 @@ int target_open(struct target *t, const struct settings *want, const struct inpu
 		return usage(t, "--resume needs a regular job file");
 	}
 	return is_stdout ? open_stdout(t, want, in) : open_named(t, want, in);
+}
+
+int target_empty(struct target *t)
+{
+	if (t->has_old && ftruncate(t->fd, 0)) {
+		return open_error(t, errno);
+	}
+	t->has_old = false;
+	return 0;
 }
 
 bool target_deleted(const struct target *t)

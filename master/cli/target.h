@@ -33,10 +33,14 @@ struct target {
 	bool has_name;   /* when it was opened; some file systems never say so */
 	bool name_dirty; /* created, and its directory was not synced since */
 	bool can_resume; /* open for reading, to be scanned */
+	bool has_old;    /* what --force is to overwrite is still in it */
 };
 
 /* As output_open() says.  Always fills *t; on error too it is to be closed. */
 int target_open(struct target *t, const struct settings *want, const struct input *in);
+
+/* Take out what --force overwrites.  Returns as target_open(). */
+int target_empty(struct target *t);
 
 /* Has somebody deleted the file since?  Standard output is the caller's
  * affair: it may well be a file that never had a name. */

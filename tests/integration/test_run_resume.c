@@ -122,6 +122,30 @@ Test(run_resume, force_begins_anew, .timeout = 60)
 	check_completes(RUN(ONE_BY_ONE, "-o", out, "--force", jobs), out, 1);
 }
 
+/* Whoever is refused has lost nothing: neither results nor the list of failed jobs. */
+Test(run_resume, force_empties_nothing_before_the_run_can_begin, .timeout = 60)
+{
+	const char *jobs = jobs_with("x:1\nx:2\n"), *out = new_path("results.jsonl");
+	const char *state = keep_printf("%s.state", out),
+		   *list = new_path("failed.txt");
+	size_t got;
+	check_completes(RUN(ONE_BY_ONE, "-o", out, "--failed", list, jobs), out, 2);
+	const char *const *argv = RUN(ONE_BY_ONE, "-o", out, "--force", "--failed",
+		list, "--stats", state, jobs);
+	struct ran r = run_to_end(NULL, argv);
+	check_status(&r, 2);
+	ran_fini(&r);
+	put_over(state, "mine\n");
+	check_refused(RUN(ONE_BY_ONE, "-o", out, "--force", "--failed", list, jobs),
+		out, keep_printf("%s: is no state of a run", state));
+	json_t *results = results_of_file(out, &got);
+	results_check_ordered(results, 2);
+	char *failed = read_file(list, &got);
+	cr_assert_str_eq(failed, "x:1\nx:2\n");
+	json_decref(results);
+	free(failed);
+}
+
 Test(run_resume, a_damaged_state_is_named, .timeout = 60)
 {
 	const char *jobs = jobs_with("x:1\nx:2\n"), *out = stopped_run(jobs);

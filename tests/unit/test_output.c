@@ -102,7 +102,8 @@ static int try_open(struct output **o, const char *path, enum how how)
 		.resume = how == RESUME,
 		.force = how == FORCE};
 	*o = NULL;
-	return output_open(o, &want, jobs);
+	int code = output_open(o, &want, jobs);
+	return code ? code : output_empty(*o);
 }
 
 static struct output *open_at(const char *path, enum how how)

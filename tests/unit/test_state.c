@@ -95,6 +95,7 @@ static int start(void)
 	cr_assert_eq(input_open(&in, names, name_ct), 0);
 	cr_assert_eq(output_open(&o, &want, in), 0);
 	int code = state_open(&s, &want, in, o);
+	code = code ? code : output_empty(o);
 	code = code ? code : state_write(&s, in, want.sync);
 	if (code) {
 		stop(false);
