@@ -52,9 +52,29 @@ static int set_names(struct state *s, const char *results)
 	return 0;
 }
 
+static const char *name_in_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+static bool same_directory(const char *a, const char *b)
+{
+	struct stat x, y;
+	char *of_a = durable_directory(a), *of_b = durable_directory(b);
+	bool same = of_a && of_b && stat(of_a, &x) == 0 && stat(of_b, &y) == 0 &&
+		    x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+	free(of_a);
+	free(of_b);
+	return same;
+}
+
+/* Is it that name, by whatever path? */
 static bool is_name(const struct state *s, const char *other)
 {
-	return other && strcmp(s->path, other) == 0;
+	return other &&
+	       strcmp(name_in_directory(s->path), name_in_directory(other)) == 0 &&
+	       same_directory(s->path, other);
 }
 
 static int check_names(const struct state *s, const struct settings *want)

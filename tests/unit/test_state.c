@@ -280,6 +280,8 @@ Test(state, leaves_a_file_alone_that_is_none, .timeout = 60)
 
 Test(state, is_no_other_file_of_the_run, .timeout = 60)
 {
+	char absolute[sizeof scratch + 16];
+	snprintf(absolute, sizeof absolute, "%s//out.state", scratch);
 	put_text("out.state", "{\"poolmap_state\":1}\n");
 	name_jobs(2, (const char *const[]){"a", "out.state"});
 	cr_assert_eq(start(), EXIT_MISMATCH);
@@ -291,7 +293,12 @@ Test(state, is_no_other_file_of_the_run, .timeout = 60)
 	want.stats = NULL;
 	want.failed = "out.state";
 	cr_assert_eq(start(), EXIT_USAGE);
+	want.failed = "./out.state";
+	cr_assert_eq(start(), EXIT_USAGE);
 	want.failed = NULL;
+	want.stats = absolute;
+	cr_assert_eq(start(), EXIT_USAGE);
+	want.stats = NULL;
 	want.retry_failed = "out.state";
 	cr_assert_eq(start(), EXIT_USAGE);
 	cr_assert(!is_there("out.state") && !is_there("out"));
