@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,11 +55,22 @@ static int fill_and_name(int fd, const char *temp, const char *path,
 	return error;
 }
 
+/* The name of the file that is written first, beside the other one.  Of a name that
+ * is so long that there is no room for the ending, the begin will do. */
+static int name_temp(struct buf *temp, const char *path, const char *ending)
+{
+	const char *slash = strrchr(path, '/');
+	size_t dir_len = slash ? (size_t)(slash + 1 - path) : 0;
+	size_t len = strlen(path) - dir_len, most = NAME_MAX - strlen(ending);
+	int err = buf_put(temp, path, dir_len + (len < most ? len : most));
+	err = err ? err : buf_puts(temp, ending);
+	return err || !buf_text(temp) ? ENOMEM : 0;
+}
+
 int durable_replace(const char *path, const struct buf *bytes)
 {
 	struct buf temp = {0};
-	int error =
-		buf_printf(&temp, "%s.XXXXXX", path) || !buf_text(&temp) ? ENOMEM : 0;
+	int error = name_temp(&temp, path, ".XXXXXX");
 	int fd = error ? -1 : mkostemp(temp.data, O_CLOEXEC);
 	if (fd >= 0) {
 		give_usual_mode(fd);
@@ -72,9 +84,12 @@ int durable_replace(const char *path, const struct buf *bytes)
 
 int durable_replace_own(const char *path, const struct buf *bytes, enum durable_how how)
 {
-	enum { FLAGS = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC };
+	enum {
+		FLAGS = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK |
+			O_CLOEXEC
+	};
 	struct buf temp = {0};
-	int error = buf_printf(&temp, "%s.new", path) || !buf_text(&temp) ? ENOMEM : 0;
+	int error = name_temp(&temp, path, ".new");
 	int fd = error ? -1 : open(temp.data, FLAGS, 0666);
 	if (fd >= 0) {
 		error = fill_and_name(fd, temp.data, path, bytes, how);

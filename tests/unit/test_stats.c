@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -154,6 +155,10 @@ Test(stats, replaces_the_file_as_a_whole, .timeout = 60)
 		read(old, got, sizeof got - 1), 12, "who reads the old one has it");
 	close(old);
 	cr_assert_eq(stats_write("none/s", &text), EXIT_OUTPUT);
+	char longest[NAME_MAX + 1] = "";
+	memset(longest, 's', NAME_MAX);
+	cr_assert_eq(stats_write(longest, &text), 0);
+	cr_assert_eq(unlink(longest), 0);
 	buf_fini(&text);
 	cr_assert_eq(unlink("s"), 0);
 	cr_assert_eq(unlink("jobs"), 0);
