@@ -132,7 +132,8 @@ static int read_text(const struct state *s, const struct input *in, struct buf *
 	struct stat st;
 	int fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0) {
-		return errno == ENOENT ? 0 : refuse_errno(s, errno);
+		bool none = errno == ENOENT || errno == ENAMETOOLONG;
+		return none ? 0 : refuse_errno(s, errno);
 	}
 	int error = fstat(fd, &st) ? errno : 0;
 	bool ours = !error && S_ISREG(st.st_mode) &&
@@ -298,6 +299,26 @@ static int refuse_write(const struct state *s, int error)
 	return EXIT_OUTPUT;
 }
 
+/* Results may be in a file whose directory is not ours, or have the longest name. */
+static bool is_forbidden(const struct state *s, int error)
+{
+	struct stat st;
+	bool forbidden = error == EACCES || error == EPERM || error == EROFS ||
+			 error == ENAMETOOLONG;
+	return forbidden && lstat(s->path, &st);
+}
+
+/* That is no reason not to fetch, but people are to know. */
+static void go_without(struct state *s, int error)
+{
+	message_print(s->results,
+		"goes without a state beside it (%s): --resume will compare only ids "
+		"and URLs of jobs that are done",
+		strerror(error));
+	free(s->path);
+	s->path = NULL;
+}
+
 int state_write(struct state *s, const struct input *in, enum sync_mode sync)
 {
 	struct buf text = {0};
@@ -309,6 +330,10 @@ int state_write(struct state *s, const struct input *in, enum sync_mode sync)
 		      : durable_replace_own(s->path, &text,
 				sync == SYNC_NONE ? DURABLE_LATER : DURABLE_AT_ONCE);
 	buf_fini(&text);
+	if (is_forbidden(s, error)) {
+		go_without(s, error);
+		return 0;
+	}
 	if (error) {
 		return refuse_write(s, error);
 	}

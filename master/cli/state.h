@@ -49,8 +49,9 @@ int state_open(struct state *s, const struct settings *want, struct input *in,
 /* The same for results that only are read: those of --retry-failed. */
 int state_compare(const char *results, struct input *in);
 
-/* Write it, unless the one that is there is right.  Before the first result.
- * Returns 0, EXIT_OUTPUT or EXIT_WORKERS. */
+/* Write it, unless the one that is there is right.  Before the first result.  Where
+ * there may be no such file, for want of permission or of room for its name, that is
+ * said, and the run goes on without.  Returns 0, EXIT_OUTPUT or EXIT_WORKERS. */
 int state_write(struct state *s, const struct input *in, enum sync_mode sync);
 
 /* Every job has its result: remove it.  Returns 0 or EXIT_OUTPUT. */

@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 #include "master/cli/state.h"
 #include "master/cli/state_text.h"
 #include "tests/unit/scratch.h"
+
+enum { NOBODY = 65534 };
 
 static int captured = -1;
 static struct settings want;
@@ -310,6 +313,45 @@ Test(state, that_cannot_be_written_is_an_error_of_the_output, .timeout = 60)
 	cr_assert_eq(start(), EXIT_OUTPUT);
 	cr_assert(strstr(said(), "poolmap: out.state: cannot be written"));
 	cr_assert(!is_there("out.state") && !is_there("out"));
+}
+
+/* A run need not fail for that, whatever its output is good for. */
+Test(state, is_not_needed_where_its_name_is_too_long, .timeout = 60)
+{
+	char name[NAME_MAX + 1], state[NAME_MAX + 8];
+	memset(name, 'x', NAME_MAX);
+	for (size_t len = NAME_MAX - 10; len <= NAME_MAX; len++) {
+		bool fits = len + strlen(".state") <= NAME_MAX;
+		snprintf(state, sizeof state, "%.*s.state", (int)len, name);
+		char *out = strndup(name, len);
+		want.output = out;
+		cr_assert_eq(start(), 0, "%zu: %s", len, said());
+		cr_assert_eq(is_there(state), fits, "%zu", len);
+		cr_assert_eq(strstr(said(), "goes without a state") == NULL, fits);
+		stop(true);
+		cr_assert(!is_there(state) && !is_there(out));
+		free(out);
+	}
+}
+
+Test(state, is_not_needed_where_only_the_output_may_be_written, .timeout = 60)
+{
+	cr_assert_eq(mkdir("shut", 0700), 0);
+	put_text("shut/out", "");
+	cr_assert(chmod("shut", 0555) == 0 && chmod("shut/out", 0666) == 0);
+	want.output = "shut/out";
+	want.force = true;
+	uid_t user = geteuid();
+	if (user == 0) {
+		cr_assert_eq(chmod(scratch, 0755), 0);
+		cr_assert_eq(seteuid(NOBODY), 0); /* root may write everywhere */
+	}
+	cr_assert_eq(start(), 0, "%s", said());
+	stop(true);
+	cr_assert_eq(seteuid(user), 0);
+	cr_assert_eq(chmod("shut", 0755), 0);
+	cr_assert(strstr(
+		said(), "out: goes without a state beside it (Permission denied)"));
 }
 
 /* A kill between writing and renaming. */
