@@ -253,17 +253,17 @@ int deliver_fd(const struct deliver *d)
 	return fd < 0 && d->failed ? output_fd(d->failed) : fd;
 }
 
-int deliver_close(struct deliver *d)
+/* The lock of the results goes last: what then has their state's name is another
+ * run's. */
+int deliver_close(struct deliver *d, bool complete)
 {
-	int code = output_close(d->output);
+	int code = output_finish(d->output);
 	int failed_code = output_close(d->failed);
+	code = code ? code : failed_code;
+	code = code || !complete ? code : state_complete(&d->state);
+	int output_code = output_close(d->output);
 	d->output = d->failed = NULL;
-	return code ? code : failed_code;
-}
-
-int deliver_complete(struct deliver *d)
-{
-	return state_complete(&d->state);
+	return code ? code : output_code;
 }
 
 void deliver_discard(struct deliver *d)

@@ -79,13 +79,11 @@ int deliver_fd(const struct deliver *d);
  * earlier run.  Returns 0, DELIVER_AGAIN, or an exit code. */
 int deliver_rest(struct deliver *d);
 
-/* Write the rest and close.  Returns 0 or an exit code.  deliver_discard()
- * still has to follow, as it may come alone: it gives up what is open. */
-int deliver_close(struct deliver *d);
-
-/* After that: every job has its result, and a later run need not be told which job
- * files these are of.  Returns 0 or an exit code. */
-int deliver_complete(struct deliver *d);
+/* Write the rest and close.  `complete`: every job has its result, and a later run
+ * need not be told which job files these are of.  Returns 0 or an exit code.
+ * deliver_discard() still has to follow, as it may come alone: it gives up what is
+ * open. */
+int deliver_close(struct deliver *d, bool complete);
 void deliver_discard(struct deliver *d);
 
 #endif

@@ -462,7 +462,7 @@ static void release(struct output *o)
 	free(o);
 }
 
-int output_close(struct output *o)
+int output_finish(struct output *o)
 {
 	if (!o) {
 		return 0;
@@ -472,7 +472,15 @@ int output_close(struct output *o)
 		code = check_deleted(o);
 		code = code ? code : sync_file(o);
 	}
-	release(o);
+	return code;
+}
+
+int output_close(struct output *o)
+{
+	int code = output_finish(o);
+	if (o) {
+		release(o);
+	}
 	return code;
 }
 

@@ -89,10 +89,13 @@ int output_fd(const struct output *o);
  * that the file was deleted.  fsync blocks as long as the disk needs. */
 int output_tick(struct output *o);
 
-/* Write the rest, fsync, close, free.  Waits for the reader of a pipe, without
+/* Write the rest, fsync; the lock stays.  Waits for the reader of a pipe, without
  * an end and through signals: an event loop that wants to stay in charge runs
  * until output_fd() is -1 before.  Returns 0, or EXIT_OUTPUT if any write of
  * the run failed.  NULL is fine. */
+int output_finish(struct output *o);
+
+/* The same, close, free. */
 int output_close(struct output *o);
 
 /* Give up before the first result: close, free, and remove the file if this

@@ -528,9 +528,7 @@ static void finish_output(struct run *run)
 	if (run->at_once && deliver_fd(&run->deliver) >= 0) {
 		return; /* its reader does not read: there is nothing to wait for */
 	}
-	int code = deliver_close(&run->deliver);
-	bool complete = !code && !run->error && !run->stop;
-	code = complete ? deliver_complete(&run->deliver) : code;
+	int code = deliver_close(&run->deliver, !run->error && !run->stop);
 	run->error = run->error ? run->error : code;
 }
 

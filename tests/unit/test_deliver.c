@@ -124,8 +124,7 @@ static void stop_at(bool complete)
 		code = deliver_rest(&d);
 	}
 	cr_assert_eq(code, 0);
-	cr_assert_eq(deliver_close(&d), 0);
-	cr_assert_eq(complete ? deliver_complete(&d) : 0, 0);
+	cr_assert_eq(deliver_close(&d, complete), 0);
 	deliver_discard(&d);
 	input_close(in);
 }
@@ -635,7 +634,7 @@ static void run_out_of_room(rlim_t bytes)
 		code = code ? code : deliver_flush(&d);
 	}
 	cr_assert_eq(code, EXIT_OUTPUT);
-	cr_assert_eq(deliver_close(&d), EXIT_OUTPUT);
+	cr_assert_eq(deliver_close(&d, true), EXIT_OUTPUT);
 	deliver_discard(&d);
 	input_close(in);
 	limit_files(RLIM_INFINITY);
@@ -693,7 +692,7 @@ Test(deliver, packed_results_are_cut_back_to_nothing_if_no_member_was_whole,
 	cr_assert_eq(start(), 0);
 	deliver(0, JOBS);
 	limit_files(20);
-	cr_assert_eq(deliver_close(&d), EXIT_OUTPUT);
+	cr_assert_eq(deliver_close(&d, true), EXIT_OUTPUT);
 	limit_files(RLIM_INFINITY);
 	deliver_discard(&d);
 	input_close(in);

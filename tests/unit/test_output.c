@@ -315,6 +315,11 @@ Test(output, keeps_a_second_run_out, .timeout = 60)
 		cr_assert_str_eq(content("out"), "one\n", "locked before emptied");
 	}
 	cr_assert(strstr(said(), "poolmap: out: in use by another run; "));
+	struct output *o;
+	cr_assert_eq(put(first, "two\n"), 0);
+	cr_assert_eq(output_finish(first), 0);
+	cr_assert_str_eq(content("out"), "one\ntwo\n");
+	cr_assert_eq(try_open(&o, "out", FORCE), EXIT_MISMATCH, "until it is closed");
 	cr_assert_eq(output_close(first), 0);
 	cr_assert_eq(output_close(open_at("out", FORCE)), 0);
 }
