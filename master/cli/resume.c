@@ -238,12 +238,13 @@ static int find_difference(
 	return foreign(s->file.name, "its jobs are others");
 }
 
-/* The same for results in any order, by the hashes of the jobs that are done. */
+/* The same for results in any order, by the hashes of the jobs that are done.  They
+ * are read again, and may have been edited since. */
 static int find_odd_hash(
 	const struct resume *r, struct scan *s, struct input *in, uint64_t *hashes)
 {
 	struct job_prefix p = {0};
-	struct scan_entry e;
+	struct scan_entry e = {0};
 	int code = 0;
 	for (uint64_t i = 0; i < r->done_ct && !code; i++) {
 		code = next_done_job(r, in, &s->file, &p);
@@ -255,7 +256,9 @@ static int find_odd_hash(
 	job_prefix_fini(&p);
 	for (uint64_t i = 0; i < r->done_ct && !code; i++) {
 		code = scan_next(s, &e);
-		if (!code && line_hash(e.prefix, e.prefix_len) != hashes[e.index]) {
+		bool same = !code && e.prefix && e.index < r->end &&
+			    line_hash(e.prefix, e.prefix_len) == hashes[e.index];
+		if (!code && !same) {
 			message_at(s->file.name, s->line,
 				"the results do not belong to this job file: its job "
 				"%" PRIu64 " is another",
