@@ -29,12 +29,14 @@ static size_t held_ct(const struct slot *s)
 }
 
 /* While those before it still have jobs it gets none in advance: it would begin them
- * beside theirs, and more would run at once than may. */
+ * beside theirs, and more would run at once than may.  Nor does any while a job waits
+ * for a place: with a line at each worker none would ever come free. */
 static bool has_room(struct slot *s, uint64_t now_us)
 {
 	size_t ct = held_ct(s);
-	return ct > s->held.ct ? ct < s->concurrency
-			       : credit_has_room(&s->credit, ct, now_us);
+	return ct > s->held.ct || s->pool->needs_place
+		       ? ct < s->concurrency
+		       : credit_has_room(&s->credit, ct, now_us);
 }
 
 static bool has_credit(struct slot *s, uint64_t now_us)
@@ -368,6 +370,7 @@ static bool recall_for_idle(struct pm_pool *pool)
 void dispatch_run(struct pm_pool *pool)
 {
 	run_suspects(pool);
+	pool->needs_place = map_needs_place(pool);
 	run_queue(pool);
 	if (recall_for_idle(pool)) {
 		run_queue(pool);

@@ -19,8 +19,11 @@
  *     quick     its jobs end within LANE_QUICK_US: they may wait at a worker
  *     usual     all others, also those of which nothing is known yet
  *     slow      its jobs take LANE_SLOW_TIMES as long as those of all lanes do on the
- *               average, or the first has taken longer than that.  While others have
- * jobs to begin, the slow ones have one place in LANE_SHARE, together
+ *               average, or the first has taken longer than that
+ *
+ * While others have jobs to begin, the slow ones have one place in LANE_SHARE,
+ * together.  No place comes free where jobs wait at a worker: so the quick ones' do not
+ * while another lane has jobs to begin; those of other maps see map_needs_place().
  *
  * A new lane begins one job for LANE_SHARE places until one has ended, for at most
  * LANE_PROOF_US: else a slow one would have half of the places before it is known.

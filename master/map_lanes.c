@@ -17,6 +17,9 @@
 /* Jobs that are read before their turn, so that the lanes are known. */
 enum { LANES_AHEAD = 4096 };
 
+/* So long the next job may wait for a place while others get jobs in advance. */
+enum { PLACE_US = 20000 };
+
 /* The host is asked from the middle of things: from a turn, or while the last results
  * of a dead worker are read.  It may not run the pool then, but whatever else it does,
  * it may have ended the job, or the map.  So what was known before is looked up
@@ -128,9 +131,8 @@ void map_lanes_enter(struct map *m, struct lane *lane, bool is_new, struct job *
  * that are there, and those that are expected of begun jobs, take up the window,
  * only the oldest job may begin, which will free some of it; without an order, none
  * while there is one whose end does. */
-static struct job *next_of(struct map *m)
+static struct job *next_of(struct map *m, bool at_once)
 {
-	bool at_once = dispatch_has_place(m->pool);
 	uint64_t mean = m->settled ? m->result_bytes / m->settled : 0;
 	uint64_t bytes = m->open_bytes + m->lanes->begun_ct * mean;
 	uint64_t now_us = m->pool->now_us;
@@ -148,13 +150,39 @@ struct job *map_lane_job(struct map *m)
 {
 	while (m->lanes->waiting_ct < LANES_AHEAD && map_pull(m)) {
 	}
-	return m->ended || m->cancelled ? NULL : next_of(m);
+	bool at_once = dispatch_has_place(m->pool);
+	m->placeless_us = at_once ? 0 : m->placeless_us;
+	return m->ended || m->cancelled ? NULL : next_of(m, at_once);
 }
 
 bool map_wants_place(const struct job *job)
 {
 	return job->lane && job->lane_state == LANE_WAITING &&
 	       !lane_may_queue(((const struct map *)job->waiter)->lanes, job->lane);
+}
+
+static bool waits_too_long(struct map *m)
+{
+	const struct job *job = next_of(m, true);
+	uint64_t now_us = m->pool->now_us;
+	if (!job || !map_wants_place(job)) {
+		m->placeless_us = 0;
+		return false;
+	}
+	m->placeless_us = m->placeless_us ? m->placeless_us : now_us;
+	return now_us - m->placeless_us >= PLACE_US;
+}
+
+bool map_needs_place(struct pm_pool *pool)
+{
+	bool needs = false;
+	for (size_t i = 0; pool->lanes_ct && i < pool->map_ct; i++) {
+		struct map *m = pool->maps[i];
+		if (m && m->lanes && !m->ended && !m->cancelled) {
+			needs = waits_too_long(m) || needs;
+		}
+	}
+	return needs;
 }
 
 static int ask_admit(struct map *m, const struct job *job, const char **message)

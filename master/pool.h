@@ -134,6 +134,7 @@ struct map {
 
 	struct lanes *lanes;      /* NULL: it has neither limits nor retries */
 	struct event *lane_timer; /* something will be due */
+	uint64_t placeless_us;    /* its next job waits for a place since; 0: no */
 
 	struct order order;
 	enum source_state source;
@@ -213,6 +214,7 @@ struct pm_pool {
 	int broken; /* 0, or why no worker can be had any more */
 	char broken_text[256];
 	unsigned failed_starts;       /* in a row, of the whole pool */
+	bool needs_place;             /* no jobs in advance: a map waits for one */
 	struct slot *quarantine;      /* that serves the suspects; NULL: none */
 	unsigned next_worker;         /* PM_ROUND_ROBIN */
 	struct pm_worker_load *loads; /* PM_OWN_SCHEDULER: scratch */
@@ -423,6 +425,10 @@ void map_begun(struct job *job);
 
 /* Is it of a map with several lanes?  Then it is to wait here, not with a worker. */
 bool map_wants_place(const struct job *job);
+
+/* Has the next job of such a map waited too long for a place?  None comes free while
+ * others get jobs in advance. */
+bool map_needs_place(struct pm_pool *pool);
 
 /* As `again` of struct waiter; the host may also have ended the job. */
 bool map_again(struct waiter *waiter, struct job *job);
