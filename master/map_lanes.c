@@ -128,9 +128,10 @@ void map_lanes_enter(struct map *m, struct lane *lane, bool is_new, struct job *
 /* -------------------------------------------------------------------- begin */
 
 /* The jobs that were read ahead have not been counted with their results.  When those
- * that are there, and those that are expected of begun jobs, take up the window,
- * only the oldest job may begin, which will free some of it; without an order, none
- * while there is one whose end does. */
+ * that are there, and those that are expected of begun jobs, take up the window, none
+ * begins that does not free some of it: none while a result is there that the sink has
+ * not taken; and then only the oldest job; without an order, one when no other one has
+ * begun. */
 static struct job *next_of(struct map *m, bool at_once)
 {
 	uint64_t mean = m->settled ? m->result_bytes / m->settled : 0;
@@ -139,11 +140,13 @@ static struct job *next_of(struct map *m, bool at_once)
 	if (bytes < m->stream.window_bytes) {
 		return lanes_first(m->lanes, at_once, now_us);
 	}
+	if (order_first(&m->order)) {
+		return NULL;
+	}
 	if (m->order.ordered) {
 		return lanes_first_at(m->lanes, m->order.next, at_once, now_us);
 	}
-	bool idle = !m->lanes->begun_ct && !order_first(&m->order);
-	return idle ? lanes_first(m->lanes, at_once, now_us) : NULL;
+	return !m->lanes->begun_ct ? lanes_first(m->lanes, at_once, now_us) : NULL;
 }
 
 struct job *map_lane_job(struct map *m)

@@ -145,3 +145,61 @@ Test(lanes_window, a_rate_is_kept_in_spite_of_a_slow_sink, .timeout = LIMIT)
 	pm_future_free(&f);
 	pm_pool_close(&pool);
 }
+
+/* --------------------------------------------------------- a sink that waits */
+
+enum { MANY = 400, FIT = 10 };
+
+static int task_large(pm_task *task, const void *arg, size_t len)
+{
+	static const char big[BIG];
+	(void)arg;
+	(void)len;
+	return pm_return(task, big, BIG);
+}
+
+static int many_source(void *ctx, struct pm_job *job)
+{
+	struct crossing *c = ctx;
+	if (c->given == MANY) {
+		return PM_SOURCE_END;
+	}
+	c->now = c->given++;
+	*job = PM_JOB(c->now);
+	return PM_SOURCE_JOB;
+}
+
+static int waiting_sink(void *ctx, const struct pm_result *r)
+{
+	struct crossing *c = ctx;
+	(void)r;
+	c->due_us = c->due_us ? c->due_us : clock_now_us() + 300000;
+	return PM_SINK_WAIT;
+}
+
+static bool is_full(void *ctx)
+{
+	const struct crossing *c = ctx;
+	return rig_stats(c->pool).results > 5 * FIT ||
+	       (c->due_us && is_past((void *)(uintptr_t)&c->due_us));
+}
+
+/* Nothing of what begins then would free any of it. */
+Test(lanes_window, is_kept_while_an_ordered_sink_waits, .timeout = LIMIT)
+{
+	struct crossing c = {.pool = rig_pool(1, 4)};
+	struct pm_stream s = {.task = task_large,
+		.source = many_source,
+		.sink = waiting_sink,
+		.rate = 1e9,
+		.ctx = &c,
+		.window_bytes = FIT * BIG};
+	pm_future *f = NULL;
+	cr_assert_eq(pm_map_async(c.pool, &s, &f), 0);
+	run_until(c.pool, is_full, &c);
+	cr_assert_leq(rig_stats(c.pool).results, 2 * FIT);
+	cr_assert_eq(pm_future_cancel(f), 0);
+	cr_assert_eq(pm_wait(&f, 1, PM_ALL, 15000, NULL), 0);
+	pm_future_free(&f);
+	pm_pool_close(&c.pool);
+}
