@@ -137,16 +137,24 @@ static int finish(const struct attempt *a, int fd, const struct tcp_address *pee
 	return 0;
 }
 
+static bool can_reach(const struct attempt *a, const struct tcp_address *to)
+{
+	return !a->source.len || a->source.at.ss_family == to->at.ss_family;
+}
+
 static int try_all(
 	const struct attempt *a, const struct tcp_addresses *all, struct pm_tcp **tcp)
 {
 	int code = EADDRNOTAVAIL, fd = -1;
+	size_t left_ct = 0;
 	for (size_t i = 0; i < all->ct; i++) {
-		if (a->source.len &&
-			a->source.at.ss_family != all->each[i].at.ss_family) {
+		left_ct += can_reach(a, &all->each[i]);
+	}
+	for (size_t i = 0; i < all->ct; i++) {
+		if (!can_reach(a, &all->each[i])) {
 			continue;
 		}
-		int timeout_ms = share_ms(a->deadline_ms, all->ct - i);
+		int timeout_ms = share_ms(a->deadline_ms, left_ct--);
 		code = try_one(a, &all->each[i], timeout_ms, &fd);
 		if (code == 0) {
 			return finish(a, fd, &all->each[i], tcp);

@@ -59,6 +59,13 @@ static int answer(getaddrinfo_fn *real, const char *host, const char *port,
 		*found = numeric(real, "127.0.0.1", port, *found);
 		return 0;
 	}
+	if (strcmp(host, "mixed.test") == 0) {
+		*found = numeric(real, "::1", port, NULL);
+		*found = numeric(real, "::1", port, *found);
+		*found = numeric(real, "::1", port, *found);
+		*found = numeric(real, "127.0.0.1", port, *found);
+		return 0;
+	}
 	*found = numeric(real, "127.0.0.1", port, NULL);
 	if (strcmp(host, "three.test") == 0) { /* they come first */
 		*found = numeric(real, "127.0.0.3", port, *found);
@@ -457,6 +464,18 @@ Test(tcp, leaves_time_for_the_other_addresses, .timeout = 20)
 	close(fd);
 	expect_no_connection(
 		"three.test", port, 60, PM_ETIMEDOUT, PM_DOMAIN_ERRNO, ETIMEDOUT);
+	close_all_of(hole, fillers);
+}
+
+/* Those that cannot be reached from there need no part of it. */
+Test(tcp, has_all_the_time_for_the_addresses_of_its_family, .timeout = 20)
+{
+	int fillers[3], hole = make_black_hole(fillers);
+	uint64_t before_ms = clock_now_ms();
+	target.local = "127.0.0.1";
+	expect_no_connection("mixed.test", port_of(hole), 400, PM_ETIMEDOUT,
+		PM_DOMAIN_ERRNO, ETIMEDOUT);
+	cr_assert_geq(clock_now_ms() - before_ms, 390);
 	close_all_of(hole, fillers);
 }
 
