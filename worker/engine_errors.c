@@ -171,8 +171,8 @@ static const char *stop_text(int error)
 	case PM_ENOMEM:
 		return "no memory for the response";
 	case PM_ERESET:
-		return "the server closed the kept connection, and this method is "
-		       "not sent twice";
+		return "the server closed the kept connection, and this request is "
+		       "not to be sent twice";
 	default:
 		return "libcurl cannot go on with its connections";
 	}

@@ -471,6 +471,11 @@ static unsigned times_sent(struct pm_request request, const char *path, int erro
 	cr_assert_eq(o.result.failure.error, error, "%s %s: %s", request.method, path,
 		o.result.failure.message);
 	unsigned times = server.seen_ct - before;
+	if (request.no_resend) {
+		cr_assert_str_eq(o.result.failure.message,
+			"the server closed the kept connection, and this request is "
+			"not to be sent twice");
+	}
 	cr_assert_eq(o.result.response->resend_ct, times - 1);
 	forget(&o);
 	return times;
