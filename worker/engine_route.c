@@ -122,6 +122,20 @@ static void note_failed(struct transfer_route *r, const struct resolver_answer *
 	}
 }
 
+/* Those that can be reached from where the request is to come from. */
+static void go_to(struct transfer_route *r, const struct resolver_answer *answer)
+{
+	unsigned kept = 0;
+	r->to = *answer;
+	for (unsigned i = 0; i < answer->ct; i++) {
+		if (!r->family || answer->addresses[i].family == r->family) {
+			r->to.addresses[kept++] = answer->addresses[i];
+		}
+	}
+	r->to.ct = kept;
+	start_over(r);
+}
+
 static void use_for_host(struct transfer_route *r, const struct resolver_answer *answer)
 {
 	struct resolver_answer usable = *answer;
@@ -135,8 +149,7 @@ static void use_for_host(struct transfer_route *r, const struct resolver_answer 
 	}
 	write_stand_in(r); /* of a proxy as well: no connection is kept for that */
 	if (r->proxy == PROXY_NONE) {
-		r->to = usable;
-		start_over(r);
+		go_to(r, &usable);
 	}
 }
 
@@ -168,8 +181,7 @@ static enum route_step use_answer(
 		return STEP_GO;
 	}
 	note_failed(r, answer);
-	r->to = *answer;
-	start_over(r);
+	go_to(r, answer);
 	return r->trouble || r->proxy != PROXY_SOCKS5 ? STEP_GO : ask_host(t);
 }
 
@@ -485,10 +497,6 @@ static void note_round(struct transfer_route *r, int family)
 static bool put_next(struct transfer_route *r, struct curl_sockaddr *address)
 {
 	note_round(r, address->family);
-	while (r->family && r->next < r->to.ct &&
-		r->to.addresses[r->next].family != r->family) {
-		r->next++;
-	}
 	if (r->next >= r->to.ct) {
 		return false;
 	}

@@ -270,6 +270,16 @@ Test(engine_dns, the_address_that_failed_is_not_the_first_again, .timeout = 60)
 	cr_assert_eq(connect_calls, 2, "%u", connect_calls);
 }
 
+/* That it cannot be reached from there says nothing of it. */
+Test(engine_dns, one_of_another_family_has_not_failed, .timeout = 60)
+{
+	const char *url = at("a-127-0-0-1-127-0-0-9.test", "/ok");
+	expect_error(REQUEST(.local_address = "::1"), url, PM_ECONNECT);
+	cr_assert_eq(connect_calls, 0, "%u", connect_calls);
+	fetch_and_forget(NO_REQUEST, url);
+	cr_assert_eq(connect_calls, 1, "%u", connect_calls);
+}
+
 Test(engine_dns, names_with_other_letters_are_asked_for_in_ascii, .timeout = 60)
 {
 	expect_dns("none.test", PM_EDNS, PM_DOMAIN_CURL, CURLE_COULDNT_RESOLVE_HOST);
