@@ -305,7 +305,10 @@ PM_API int pm_pool_join(pm_pool *pool, int timeout_ms) PM_MUSTCHECK;
  *
  * In a callback it cannot wait: there it begins, and the pool is freed when the
  * blocking call that the callback came from returns, or, on the host's base, by
- * that base, when the last worker has gone. */
+ * that base, when the last worker has gone.
+ *
+ * It waits for sinks, too: one that says "wait" must be woken by another callback, or
+ * its map be cancelled before. */
 PM_API void pm_pool_close(pm_pool **pool);
 
 /* The same with PM_CANCEL_ALL and a grace of 0: workers are killed, open jobs end as
