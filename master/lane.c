@@ -260,7 +260,7 @@ void lane_pause(struct lanes *l, struct lane *lane, uint64_t until_us, uint64_t 
 void lanes_add(struct lanes *l, struct lane *lane, struct job *job, uint64_t now_us)
 {
 	job->lane = lane;
-	ledger_wait(job, &lane->waiting, false);
+	ledger_wait(job, &lane->waiting, NULL);
 	l->waiting_ct++;
 	if (lane->waiting.ct == 1) {
 		place(l, lane, now_us);
@@ -328,7 +328,7 @@ struct job *lanes_first(struct lanes *l, bool at_once, uint64_t now_us)
 }
 
 /* The job of this index in its lane, when no older one waits anywhere; or NULL.  Those
- * that run again stand in front, as they came back; the others by their index. */
+ * that run again stand in front; the others by their index. */
 static struct job *find_at(const struct lane *lane, uint64_t index)
 {
 	struct list_node *n = lane->waiting.head.next;
@@ -393,7 +393,7 @@ int lanes_rest(struct lanes *l, struct job *job, uint64_t at_us, uint64_t now_us
 	if (heap_put(&l->due_jobs, &job->due, at_us)) {
 		return PM_ENOMEM;
 	}
-	ledger_wait(job, NULL, false);
+	ledger_wait(job, NULL, NULL);
 	job->lane_state = LANE_RESTING;
 	count_end(l, job, now_us);
 	job->lane->resting_ct++;
@@ -421,14 +421,25 @@ void lanes_leave(struct lanes *l, struct job *job, uint64_t now_us)
 
 /* -------------------------------------------------------------------- time */
 
-/* To the front: it has waited already. */
+/* Where one that runs again has to wait: before those that have run less often, as it
+ * has fewer attempts left, and behind the others, who were there before. */
+static struct list_node *place_of(const struct lane *lane, const struct job *job)
+{
+	struct list_node *n = lane->waiting.head.next;
+	while (n != &lane->waiting.head &&
+		list_entry(n, struct job, link)->attempts >= job->attempts) {
+		n = n->next;
+	}
+	return n;
+}
+
 static void wake_job(struct lanes *l, struct job *job, uint64_t now_us)
 {
 	struct lane *lane = job->lane;
 	heap_remove(&l->due_jobs, &job->due);
 	lane->resting_ct--;
 	job->lane_state = LANE_WAITING;
-	ledger_wait(job, &lane->waiting, true);
+	ledger_wait(job, &lane->waiting, place_of(lane, job));
 	l->waiting_ct++;
 	place(l, lane, now_us);
 }

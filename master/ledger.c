@@ -53,9 +53,9 @@ static int grow(struct ledger *l)
 	return 0;
 }
 
-/* The one place that changes state and list. */
+/* The one place that changes state and list.  Before `at` in it; NULL: at its end. */
 static void ledger_move(
-	struct job *job, enum job_state state, struct list *to, bool front)
+	struct job *job, enum job_state state, struct list *to, struct list_node *at)
 {
 	static const bool allowed[3][3] = {
 		/* to:        QUEUED SENT  DONE */
@@ -69,10 +69,8 @@ static void ledger_move(
 	}
 	job->state = state;
 	job->list = to;
-	if (to && front) {
-		list_push_front(to, &job->link);
-	} else if (to) {
-		list_push_back(to, &job->link);
+	if (to) {
+		list_push_before(to, at ? at : &to->head, &job->link);
 	}
 }
 
@@ -94,7 +92,7 @@ int ledger_add(struct ledger *l, struct job **out, const void *arg, size_t len)
 	l->table[place] = job;
 	l->open_ct++;
 	l->live_ct++;
-	ledger_move(job, JOB_QUEUED, &l->queue, false);
+	ledger_move(job, JOB_QUEUED, &l->queue, NULL);
 	*out = job;
 	return 0;
 }
@@ -132,29 +130,29 @@ void ledger_send(struct job *job, struct list *held, struct slot *slot)
 {
 	job->slot = slot;
 	job->attempts++;
-	ledger_move(job, JOB_SENT, held, false);
+	ledger_move(job, JOB_SENT, held, NULL);
 }
 
-void ledger_wait(struct job *job, struct list *list, bool front)
+void ledger_wait(struct job *job, struct list *list, struct list_node *at)
 {
 	job->slot = NULL;
-	ledger_move(job, JOB_QUEUED, list, front);
+	ledger_move(job, JOB_QUEUED, list, at);
 }
 
 void ledger_requeue(struct ledger *l, struct job *job, bool suspect)
 {
 	job->slot = NULL;
 	if (suspect) {
-		ledger_move(job, JOB_QUEUED, &l->suspects, false);
+		ledger_move(job, JOB_QUEUED, &l->suspects, NULL);
 	} else {
-		ledger_move(job, JOB_QUEUED, &l->queue, true);
+		ledger_move(job, JOB_QUEUED, &l->queue, l->queue.head.next);
 	}
 }
 
 void ledger_settle(struct ledger *l, struct job *job)
 {
 	ledger_unlimit(l, job);
-	ledger_move(job, JOB_DONE, NULL, false);
+	ledger_move(job, JOB_DONE, NULL, NULL);
 	l->live_ct--;
 }
 

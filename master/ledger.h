@@ -114,8 +114,9 @@ uint64_t ledger_next_limit_us(const struct ledger *l);
 struct job *ledger_find(const struct ledger *l, uint64_t id);
 
 void ledger_send(struct job *job, struct list *held, struct slot *slot);
-/* QUEUED in another list than the queue; NULL: in none. */
-void ledger_wait(struct job *job, struct list *list, bool front);
+/* QUEUED in another list than the queue, before `at`, or, when that is NULL, at its
+ * end; list NULL: in none. */
+void ledger_wait(struct job *job, struct list *list, struct list_node *at);
 /* Back to the front of the queue, or among the suspects. */
 void ledger_requeue(struct ledger *l, struct job *job, bool suspect);
 void ledger_settle(struct ledger *l, struct job *job);

@@ -66,10 +66,8 @@ bool retry_decide(struct pm_retry *how, const struct outcome *outcome,
 	unsigned wait_ms =
 		asks_to_wait(outcome, s) ? clamped(outcome->retry_after_ms) : 0;
 	unsigned own_ms = jitter_ms(attempts, random);
-	how->delay_ms = again ? wait_ms + own_ms : 0;
-	how->lane_delay_ms = wait_ms;
-	if (!wait_ms && outcome->http_code == 429) {
-		how->lane_delay_ms = own_ms;
-	}
+	unsigned delay_ms = wait_ms ? wait_ms : own_ms;
+	how->delay_ms = again ? delay_ms : 0;
+	how->lane_delay_ms = outcome->http_code == 429 ? delay_ms : wait_ms;
 	return again;
 }

@@ -7,9 +7,12 @@
  *
  * The delay is a random one, from 0 to a limit that starts at RETRY_FIRST_MS and
  * doubles with each attempt up to RETRY_LONGEST_MS (full jitter): what failed
- * together does not come back together.  A Retry-After is waited for first, and not by
- * this job alone: the whole lane, which is the host, begins nothing meanwhile.  So it
- * is, for as long as the job waits, after a 429 that does not say how long.
+ * together does not come back together.  A Retry-After is waited for instead, and not
+ * by this job alone: the whole lane, which is the host, begins nothing meanwhile.  Nor
+ * does it, for as long as the job waits, after a 429 that does not say how long.  There
+ * is no chance in that: calm.h spreads out what has gathered, and who was refused is
+ * the first when the host may be asked again.  Later it would meet the next refusal,
+ * until its attempts are used up.
  *
  * OUTCOME_RATE_LIMITED is an answer 429 or 503 that asked for more than
  * RETRY_AFTER_MAX_MS: no attempt that we could make in time would be welcome, so by

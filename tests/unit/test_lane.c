@@ -506,6 +506,27 @@ Test(lane, wakes_to_the_front, .timeout = LIMIT)
 	cr_assert_null(begin());
 }
 
+/* What is refused again and again must not be overtaken by what was refused once. */
+Test(lane, who_has_tried_more_often_goes_first, .timeout = LIMIT)
+{
+	struct job *once = add("a"), *twice = add("a"), *as_often = add("a");
+	add("a");
+	cr_assert_eq(begin(), once);
+	cr_assert_eq(begin(), twice);
+	cr_assert_eq(begin(), as_often);
+	rest(twice, 0);
+	pass_us(0);
+	cr_assert_eq(begin(), twice);
+	rest(twice, 1000);
+	rest(once, 2000);
+	rest(as_often, 3000);
+	pass_us(3000);
+	cr_assert_eq(begin(), twice);
+	cr_assert_eq(begin(), once);
+	cr_assert_eq(begin(), as_often);
+	cr_assert_eq(begin()->attempts, 1);
+}
+
 Test(lane, rests_for_no_time, .timeout = LIMIT)
 {
 	struct job *job = add("a");
@@ -890,9 +911,9 @@ static struct slow_job {
 	unsigned lane;
 	enum lane_state state;
 	uint64_t at_us; /* RESTING */
-	int64_t rank;   /* WAITING: the lowest is first */
+	int64_t rank;   /* WAITING: of as many attempts, the lowest is first */
 } slow_jobs[JOBS];
-static int64_t ranks, front_ranks;
+static int64_t ranks;
 
 static unsigned count(unsigned lane, enum lane_state state)
 {
@@ -919,13 +940,20 @@ static bool slow_ready(unsigned n)
 	       s->paused_us <= now && (!(slow_rate > 0) || slow_next_us <= now);
 }
 
+static bool goes_before(const struct slow_job *a, const struct slow_job *b)
+{
+	return a->job->attempts == b->job->attempts
+		       ? a->rank < b->rank
+		       : a->job->attempts > b->job->attempts;
+}
+
 static const struct slow_job *slow_first_of(unsigned n)
 {
 	const struct slow_job *first = NULL;
 	for (size_t i = 0; i < JOBS; i++) {
 		const struct slow_job *j = &slow_jobs[i];
 		if (j->job && j->lane == n && j->state == LANE_WAITING &&
-			(!first || j->rank < first->rank)) {
+			(!first || goes_before(j, first))) {
 			first = j;
 		}
 	}
@@ -1062,7 +1090,7 @@ static void random_end(uint64_t *seed, struct slow_job *j)
 	}
 }
 
-/* The soonest first, each before those that wait. */
+/* The soonest first. */
 static void slow_wake(void)
 {
 	struct slow_job *first;
@@ -1077,7 +1105,7 @@ static void slow_wake(void)
 		}
 		if (first) {
 			first->state = LANE_WAITING;
-			first->rank = --front_ranks;
+			first->rank = ++ranks;
 		}
 	} while (first);
 }
