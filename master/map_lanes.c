@@ -164,11 +164,11 @@ bool map_wants_place(const struct job *job)
 	       !lane_may_queue(((const struct map *)job->waiter)->lanes, job->lane);
 }
 
+/* It has a job for a place, and none that may wait at a worker. */
 static bool waits_too_long(struct map *m)
 {
-	const struct job *job = next_of(m, true);
 	uint64_t now_us = m->pool->now_us;
-	if (!job || !map_wants_place(job)) {
+	if (!next_of(m, true) || next_of(m, false)) {
 		m->placeless_us = 0;
 		return false;
 	}
