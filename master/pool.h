@@ -183,7 +183,8 @@ struct pm_pool {
 	/* identity */
 	struct pm_pool_options options;
 	pthread_t thread;
-	pid_t process; /* a child of it has a copy of all this, and the same thread */
+	pid_t process;       /* a child has a copy of all this, and the same thread */
+	unsigned char *mark; /* 1, and 0 in a child; NULL: the kernel must be asked */
 	uint8_t nonce[PROTO_NONCE_BYTES];
 	struct rundir rundir;
 	bool single; /* of pm_process_start(): one worker, and never another one */

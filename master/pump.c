@@ -182,12 +182,17 @@ int pm_pool_step(pm_pool *pool)
 
 /* ------------------------------------------------------------------ checks */
 
+static bool is_at_home(const struct pm_pool *pool)
+{
+	return pool->mark ? *pool->mark == 1 : pool->process == getpid();
+}
+
 int pool_check_thread(const struct pm_pool *pool)
 {
 	if (!pool) {
 		return error_note(PM_EINVAL, "a pool is needed");
 	}
-	if (pool->process != getpid()) {
+	if (!is_at_home(pool)) {
 		return error_note(
 			PM_ESTATE, "a pool belongs to the process that opened it");
 	}
