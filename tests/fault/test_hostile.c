@@ -230,10 +230,12 @@ static bool is_tls(const char *name)
 	return strncmp(name, "tls-", 4) == 0;
 }
 
-/* These spoil their connections for other scripts. */
+/* These spoil their connections for other scripts; or the other way round: what follows
+ * a redirect is not sent again when its kept connection breaks, see engine_twice.c. */
 static bool has_own_host(const char *name)
 {
-	return strcmp(name, "hang-after") == 0 || strstr(name, "-later");
+	return strcmp(name, "hang-after") == 0 || strstr(name, "-later") ||
+	       strcmp(name, "to-split") == 0;
 }
 
 /* Of different lengths, so that one job's body is not taken for another's. */
