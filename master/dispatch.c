@@ -327,18 +327,11 @@ void dispatch_recall(struct slot *s)
 	}
 }
 
-static void timer_cb(evutil_socket_t fd, short what, void *ctx)
-{
-	(void)fd;
-	(void)what;
-	pool_wake(ctx);
-}
-
 static void look_again(struct pm_pool *pool)
 {
 	struct timeval tv = {.tv_usec = RECALL_AFTER_US};
 	if (!pool->recall_timer) {
-		pool->recall_timer = evtimer_new(pool->base, timer_cb, pool);
+		pool->recall_timer = evtimer_new(pool->base, pool_wake_cb, pool);
 	}
 	if (pool->recall_timer && !evtimer_pending(pool->recall_timer, NULL)) {
 		evtimer_add(pool->recall_timer, &tv);

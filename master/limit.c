@@ -74,10 +74,7 @@ void limit_arm(struct pm_pool *pool)
 	if (!pool->limit_timer) {
 		pool->limit_timer = evtimer_new(pool->base, timer_cb, pool);
 	}
-	uint64_t now_us = clock_now_us();
-	uint64_t us = at_us > now_us ? at_us - now_us : 0;
-	struct timeval tv = {.tv_sec = (time_t)(us / 1000000),
-		.tv_usec = (suseconds_t)(us % 1000000)};
+	struct timeval tv = clock_until(at_us);
 	if (pool->limit_timer && evtimer_add(pool->limit_timer, &tv) == 0) {
 		pool->limit_at_us = at_us;
 	}

@@ -46,13 +46,6 @@ static struct job *still(const struct map *m, uint64_t id, enum job_state state)
 
 /* ---------------------------------------------------------------- lifetime */
 
-static void timer_cb(evutil_socket_t fd, short what, void *ctx)
-{
-	(void)fd;
-	(void)what;
-	pool_wake(ctx);
-}
-
 int map_lanes_open(struct map *m)
 {
 	const struct pm_stream *s = &m->stream;
@@ -60,7 +53,7 @@ int map_lanes_open(struct map *m)
 		return 0;
 	}
 	m->lanes = malloc(sizeof *m->lanes);
-	m->lane_timer = evtimer_new(m->pool->base, timer_cb, m->pool);
+	m->lane_timer = evtimer_new(m->pool->base, pool_wake_cb, m->pool);
 	if (m->lanes) {
 		lanes_init(m->lanes, s->rate, m->pool->options.concurrency);
 		m->pool->lanes_ct++;
@@ -309,14 +302,11 @@ void map_turn_lanes(struct pm_pool *pool)
 static void arm(struct map *m)
 {
 	uint64_t at_us = lanes_next_us(m->lanes, m->pool->now_us);
-	uint64_t now_us = clock_now_us();
 	if (at_us == UINT64_MAX) {
 		evtimer_del(m->lane_timer);
 		return;
 	}
-	uint64_t us = at_us > now_us ? at_us - now_us : 0;
-	struct timeval tv = {.tv_sec = (time_t)(us / 1000000),
-		.tv_usec = (suseconds_t)(us % 1000000)};
+	struct timeval tv = clock_until(at_us);
 	evtimer_add(m->lane_timer, &tv);
 }
 

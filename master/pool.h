@@ -512,6 +512,7 @@ void pool_free(struct pm_pool *pool);
 
 /* Have pool_turn() run soon. */
 void pool_wake(struct pm_pool *pool);
+void pool_wake_cb(evutil_socket_t fd, short what, void *pool);
 
 /* No worker can be had any more: end everything with PM_EWORKERS. */
 void pool_break(struct pm_pool *pool, const char *fmt, ...) PM_PRINTF(2, 3);

@@ -62,6 +62,13 @@ void pool_wake(struct pm_pool *pool)
 	}
 }
 
+void pool_wake_cb(evutil_socket_t fd, short what, void *pool)
+{
+	(void)fd;
+	(void)what;
+	pool_wake(pool);
+}
+
 /* ------------------------------------------------------------------- loops */
 
 /* One round: wait for something to happen, unless `look` or there is something to

@@ -24,11 +24,8 @@ static void over_cb(evutil_socket_t fd, short what, void *ctx)
 /* Without memory for a timer there is no deadline: the job itself is fine. */
 void deadline_start(struct pm_task *task)
 {
-	uint64_t ran_us = clock_now_us() - task->started_at_us;
-	uint64_t limit_us = (uint64_t)task->timeout_ms * 1000;
-	uint64_t left_us = ran_us < limit_us ? limit_us - ran_us : 0;
-	struct timeval tv = {.tv_sec = (time_t)(left_us / 1000000),
-		.tv_usec = (suseconds_t)(left_us % 1000000)};
+	struct timeval tv =
+		clock_until(task->started_at_us + (uint64_t)task->timeout_ms * 1000);
 	task->deadline = evtimer_new(worker_base(), over_cb, task);
 	if (task->deadline && evtimer_add(task->deadline, &tv) < 0) {
 		deadline_stop(task);

@@ -354,11 +354,7 @@ static void signal_cb(evutil_socket_t number, short what, void *ctx)
 /* Counts from the start of the command. */
 static struct timeval time_left(const struct run *run)
 {
-	uint64_t end_us = run->start_us + settings.max_time_ms * UINT64_C(1000);
-	uint64_t now_us = clock_now_us();
-	uint64_t left_us = end_us > now_us ? end_us - now_us : 0;
-	return (struct timeval){.tv_sec = (time_t)(left_us / 1000000),
-		.tv_usec = (suseconds_t)(left_us % 1000000)};
+	return clock_until(run->start_us + settings.max_time_ms * UINT64_C(1000));
 }
 
 static int open_events(struct run *run)
