@@ -276,8 +276,9 @@ static int open_slots(struct pm_pool *pool)
 {
 	unsigned ct = pool->options.workers, total = pool->options.concurrency;
 	unsigned all = ct + pool_options_spares(&pool->options);
-	pool->slots = calloc(all, sizeof *pool->slots);
-	pool->loads = calloc(all, sizeof *pool->loads);
+	/* pool_free() frees them; gcc has lost sight of the pool by then. */
+	pool->slots = calloc(all, sizeof *pool->slots); /* NOLINT(gcc-malloc-leak) */
+	pool->loads = calloc(all, sizeof *pool->loads); /* NOLINT(gcc-malloc-leak) */
 	if (!pool->slots || !pool->loads) {
 		return error_note(PM_ENOMEM, "no memory for %u workers", ct);
 	}
@@ -304,7 +305,7 @@ static int copy_options(struct pm_pool *pool)
 	if (!o->init_len) {
 		return 0;
 	}
-	void *copy = malloc(o->init_len);
+	void *copy = malloc(o->init_len); /* NOLINT(gcc-malloc-leak): the pool has it */
 	if (copy) {
 		memcpy(copy, o->init_arg, o->init_len);
 	}
@@ -357,26 +358,26 @@ static int open_pool(struct pm_pool *pool)
 
 /* A page of its own, which the kernel clears in children: looking at it costs no call
  * for each job.  Without one, getpid() has to do. */
-static void set_mark(struct pm_pool *pool)
+static unsigned char *new_mark(void)
 {
-	pool->process = getpid();
 	unsigned char *page = mmap(
 		NULL, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED) {
-		return;
+		return NULL;
 	}
 	if (madvise(page, 1, MADV_WIPEONFORK)) {
 		munmap(page, 1); /* before Linux 4.14 */
-		return;
+		return NULL;
 	}
 	*page = 1;
-	pool->mark = page;
+	return page;
 }
 
 static void init_fields(struct pm_pool *pool)
 {
 	pool->thread = pthread_self();
-	set_mark(pool);
+	pool->process = getpid();
+	pool->mark = new_mark();
 	pool->control = -1;
 	pool->results.socket = -1;
 	pool->rundir.lock_fd = -1;

@@ -286,7 +286,7 @@ const char *slot_state_name(enum slot_state state);
 /* ------------------------------------------------------------ slot_life.c
  * The lifeline of one worker. */
 
-void slot_lifeline_cb(evutil_socket_t fd, short what, void *slot);
+void slot_lifeline_cb(evutil_socket_t fd, short what, void *ctx);
 
 /* Acknowledge its BYE when its last frame was read. */
 void slot_check_bye(struct slot *s);
