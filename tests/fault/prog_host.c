@@ -385,9 +385,11 @@ static bool is_child;
 
 #ifdef __SANITIZE_ADDRESS__
 /* LeakSanitizer asks.  In a child of a process with threads it complains of those that
- * are not there. */
-int __lsan_is_turned_off(void); /* NOLINT(bugprone-reserved-identifier): its name */
-int __lsan_is_turned_off(void)  /* NOLINT(bugprone-reserved-identifier) */
+ * are not there.
+ * NOLINTNEXTLINE(bugprone-reserved-identifier): its name */
+__attribute__((visibility("default"))) int __lsan_is_turned_off(void);
+/* NOLINTNEXTLINE(bugprone-reserved-identifier) */
+int __lsan_is_turned_off(void)
 {
 	return is_child;
 }
