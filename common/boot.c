@@ -17,10 +17,22 @@
  * these to every process of the group: it drains, and ends the others. */
 static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE, SIGXFSZ};
 
+static bool is_ignored(int signal)
+{
+	bool found = false;
+	for (size_t i = 0; i < sizeof ignored / sizeof *ignored && !found; i++) {
+		found = ignored[i] == signal;
+	}
+	return found;
+}
+
+/* Those that are ignored are so all along: a Ctrl-C must not end a worker that has just
+ * been forked. */
 static void reset_signals(void)
 {
 	for (int s = 1; s < NSIG; s++) {
-		struct sigaction act = {.sa_handler = SIG_DFL};
+		struct sigaction act = {
+			.sa_handler = is_ignored(s) ? SIG_IGN : SIG_DFL};
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 		if (s == SIGSEGV || s == SIGBUS || s == SIGFPE || s == SIGILL ||
 			s == SIGABRT) {
@@ -28,10 +40,6 @@ static void reset_signals(void)
 		}
 #endif
 		sigaction(s, &act, NULL); /* fails for SIGKILL, SIGSTOP: no matter */
-	}
-	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
-		struct sigaction act = {.sa_handler = SIG_IGN};
-		sigaction(ignored[i], &act, NULL);
 	}
 	sigset_t none;
 	sigemptyset(&none);

@@ -45,6 +45,8 @@ static size_t send_all(pid_t to, const int *signals, size_t ct)
 #define SEND_ALL(to, signals)                                                          \
 	send_all(to, signals, sizeof(signals) / sizeof((signals)[0]))
 
+static const int deadly[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE, SIGXFSZ};
+
 /* Has it the signals of others as they are to be?  Between its fork and that it has
  * those of its parent. */
 static bool is_ready(pid_t pid)
@@ -60,7 +62,11 @@ static bool is_ready(pid_t pid)
 	if (f) {
 		fclose(f);
 	}
-	return ignored & 1ul << (SIGTERM - 1) && ignored & 1ul << (SIGHUP - 1);
+	unsigned long needed = 0;
+	for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++) {
+		needed |= 1ul << (deadly[i] - 1);
+	}
+	return (ignored & needed) == needed;
 }
 
 /* The forkserver and the workers of a run; no more than there are. */
