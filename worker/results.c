@@ -4,11 +4,14 @@
  *
  * Runs in: the worker.  A frame costs some 30 us on each side when it travels
  * alone, and next to nothing per result when many share it.  So while other
- * tasks are under way, whose results will follow, a frame stays open for a
- * moment; the credit's prefetch covers that moment.
+ * tasks are under way, whose results will follow, a frame stays open until
+ * RESULTS_GAP_US after the one before; the credit's prefetch covers that.  A result
+ * after a pause goes at once: nothing says that others are near, and the master may
+ * wait for it to begin the next job of a lane.
  */
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/outbox.h"
 #include "worker/worker.h"
 
@@ -16,7 +19,8 @@ static struct {
 	struct wire wire;
 	struct outbox outbox;
 	struct event *writable; /* the wire takes frames again; on demand */
-	struct event *delay;
+	struct event *gap;
+	uint64_t next_us; /* until then a frame stays open */
 	struct buf scratch;
 } self;
 
@@ -70,12 +74,18 @@ static void connected_cb(evutil_socket_t fd, short what, void *ctx)
 	link_hello();
 }
 
+static void flush(void)
+{
+	self.next_us = clock_now_us() + RESULTS_GAP_US;
+	check(outbox_flush(&self.outbox));
+}
+
 static void flush_cb(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
 	(void)what;
 	(void)ctx;
-	check(outbox_flush(&self.outbox));
+	flush();
 }
 
 void results_flush(bool at_once)
@@ -83,12 +93,12 @@ void results_flush(bool at_once)
 	if (!self.outbox.open_ct) {
 		return;
 	}
-	if (at_once) {
-		evtimer_del(self.delay);
-		check(outbox_flush(&self.outbox));
-	} else if (!evtimer_pending(self.delay, NULL)) {
-		struct timeval tv = {.tv_usec = RESULTS_DELAY_US};
-		evtimer_add(self.delay, &tv);
+	if (at_once || clock_now_us() >= self.next_us) {
+		evtimer_del(self.gap);
+		flush();
+	} else if (!evtimer_pending(self.gap, NULL)) {
+		struct timeval tv = clock_until(self.next_us);
+		evtimer_add(self.gap, &tv);
 	}
 }
 
@@ -114,8 +124,8 @@ void results_open(struct event_base *base, const struct boot *boot)
 	}
 	outbox_init(&self.outbox, &self.wire, PROTO_RESULTS, &boot->route);
 	self.writable = event_new(base, self.wire.ready_fd, EV_READ, flush_cb, NULL);
-	self.delay = evtimer_new(base, flush_cb, NULL);
-	if (!self.writable || !self.delay ||
+	self.gap = evtimer_new(base, flush_cb, NULL);
+	if (!self.writable || !self.gap ||
 		event_base_once(base, self.wire.ready_fd, EV_READ, connected_cb, NULL,
 			NULL) < 0) {
 		worker_exit(PROTO_EXIT_MEMORY);
@@ -125,7 +135,7 @@ void results_open(struct event_base *base, const struct boot *boot)
 void results_close(void)
 {
 	event_free(self.writable);
-	event_free(self.delay);
+	event_free(self.gap);
 	outbox_fini(&self.outbox);
 	buf_fini(&self.scratch);
 	wire_close(&self.wire);

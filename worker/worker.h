@@ -46,7 +46,7 @@ uint64_t intake_sequence(void); /* of the last frame */
  * Ended tasks -> result frames. */
 
 enum {
-	RESULTS_DELAY_US = 2000,       /* a frame waits so long for company */
+	RESULTS_GAP_US = 2000,         /* between two frames, for company */
 	RESULTS_WAITING_MAX = 4 << 20, /* bytes; above it no task is started */
 };
 
@@ -56,8 +56,8 @@ void results_close(void);
 /* A task has ended: batch its result. */
 void results_add(struct pm_task *task);
 
-/* End of the turn: send at once when nothing else is under way, else leave
- * the frame open for RESULTS_DELAY_US. */
+/* End of the turn: send at once when nothing else is under way, or no frame went
+ * within RESULTS_GAP_US; else leave the frame open until then. */
 void results_flush(bool at_once);
 
 bool results_blocked(void); /* too much waits for the wire */
