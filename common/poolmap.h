@@ -476,10 +476,10 @@ typedef int pm_sink_fn(void *ctx, const struct pm_result *result);
 /* Jobs of a stream may be in lanes, one for each host for example.  The jobs of a lane
  * share its limits, which hold across all workers.  The lane that has the fewest jobs
  * with workers goes first; but lanes whose jobs take four times as long as the average
- * have a sixteenth of the places together while others have jobs to begin, and a new
- * lane begins no more than that until one of its jobs has ended, for at most half a
- * second.  So a slow one costs the others little.  For that the source is read some
- * thousand jobs ahead.  Jobs of no lane share one that has no limits.
+ * have one place in 40 each, and one in eight together, while others have jobs to
+ * begin, and a new lane begins one job for 40 places until one has ended, for at most
+ * half a second.  So a slow one costs the others little.  For that the source is read
+ * some thousand jobs ahead.  Jobs of no lane share one that has no limits.
  *
  * lane_new, admit and retry are called while the pool decides.  They may call what does
  * not block, such as pm_submit() and pm_lane_set(); what does gets PM_ESTATE there,

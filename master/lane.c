@@ -118,15 +118,22 @@ static void forget(struct lanes *l, struct lane *lane)
 	}
 	*at = lane->next;
 	l->ct--;
+	l->slow_lane_ct -= lane->pace == PACE_SLOW;
 	free(lane);
 }
 
 /* -------------------------------------------------------------------- pace */
 
-/* Places for what would take all of them if it could. */
-static size_t share(const struct lanes *l)
+/* One place in so many, for what would take all of them if it could. */
+static size_t share(const struct lanes *l, size_t of)
 {
-	return l->places > LANE_SHARE ? l->places / LANE_SHARE : 1;
+	return l->places > of ? l->places / of : 1;
+}
+
+static bool slow_ones_may_begin(const struct lanes *l)
+{
+	return l->slow_ct < share(l, LANE_SLOW_SHARE) &&
+	       l->slow_ct < share(l, LANE_SHARE) * l->slow_lane_ct;
 }
 
 static void mean_add(uint64_t *mean, uint64_t took_us, unsigned of)
@@ -156,13 +163,15 @@ static void set_pace(struct lanes *l, struct lane *lane, enum lane_pace pace)
 {
 	l->slow_ct -= lane->pace == PACE_SLOW ? lane->begun_ct : 0;
 	l->slow_ct += pace == PACE_SLOW ? lane->begun_ct : 0;
+	l->slow_lane_ct -= lane->pace == PACE_SLOW;
+	l->slow_lane_ct += pace == PACE_SLOW;
 	lane->pace = pace;
 }
 
 /* When a new lane may begin more than its share; 0: now. */
 static uint64_t proof_us(const struct lanes *l, const struct lane *lane)
 {
-	bool is_new = !lane->mean_us && lane->begun_ct >= share(l);
+	bool is_new = !lane->mean_us && lane->begun_ct >= share(l, LANE_SHARE);
 	bool crowded = l->ct > 1 && l->waiting_ct + l->begun_ct > l->places;
 	return is_new && crowded ? lane->moved_us + LANE_PROOF_US : 0;
 }
@@ -294,7 +303,7 @@ static struct lane *candidate(struct lanes *l, bool at_once)
 {
 	struct lane *quick = first_of(l, PACE_QUICK);
 	struct lane *other = first_of(l, PACE_USUAL);
-	if (l->slow_ct < share(l) || (at_once && !quick && !other)) {
+	if (slow_ones_may_begin(l) || (at_once && !quick && !other)) {
 		other = less_busy(other, first_of(l, PACE_SLOW));
 	}
 	if (!at_once) {

@@ -21,9 +21,10 @@
  *     slow      its jobs take LANE_SLOW_TIMES as long as those of all lanes do on the
  *               average, or the first has taken longer than that
  *
- * While others have jobs to begin, the slow ones have one place in LANE_SHARE,
- * together.  No place comes free where jobs wait at a worker: so the quick ones' do not
- * while another lane has jobs to begin; those of other maps see map_needs_place().
+ * While others have jobs to begin, each slow one has one place in LANE_SHARE, and all
+ * together have no more than one in LANE_SLOW_SHARE.  No place comes free where jobs
+ * wait at a worker: so the quick ones' do not while another lane has jobs to begin;
+ * those of other maps see map_needs_place().
  *
  * A new lane begins one job for LANE_SHARE places until one has ended, for at most
  * LANE_PROOF_US: else a slow one would have half of the places before it is known.
@@ -42,7 +43,9 @@
 
 enum {
 	LANE_BUCKETS = 256, /* lanes with so many begun jobs are equally busy */
-	LANE_SHARE = 16,
+	LANE_SHARE =
+		40, /* 3 of 128: 1,000 jobs in their own 8 rounds and a first one */
+	LANE_SLOW_SHARE = 8,
 	LANE_SLOW_TIMES = 4,
 	LANE_QUICK_US = 20000, /* twice of what a job may wait at a worker, credit.h */
 	LANE_PROOF_US = 500000,
@@ -74,9 +77,10 @@ struct lane {
 struct lanes {
 	double rate; /* of all together; 0: none */
 	uint64_t next_us;
-	size_t places;       /* jobs that the workers run at once */
-	uint64_t mean_us;    /* that the jobs of all lanes take; 0: none has ended */
-	size_t slow_ct;      /* begun jobs of slow lanes */
+	size_t places;    /* jobs that the workers run at once */
+	uint64_t mean_us; /* that the jobs of all lanes take; 0: none has ended */
+	size_t slow_ct;   /* begun jobs of slow lanes */
+	size_t slow_lane_ct;
 	struct lane **table; /* by hash; a power of two */
 	size_t cap, ct;
 	struct list ready[PACE_CT][LANE_BUCKETS]; /* those that may begin a job */

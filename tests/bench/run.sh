@@ -154,15 +154,16 @@ tls() {
 	done
 }
 
-# fast_done NAME FILE COUNT: the time until so many results of the fast host are there
+# fast_done NAME CONCURRENCY FILE COUNT: the time until so many results of the fast host
+# are there
 fast_done() {
 	local from to pid
 	from=$(date +%s%3N)
-	exec 3< <(exec "$poolmap" run --no-config -q --unordered -c 64 \
+	exec 3< <(exec "$poolmap" run --no-config -q --unordered -c "$2" \
 		--resolve "slow.test:${origin#*:}:127.0.0.1" \
-		--resolve "fast.test:${origin#*:}:127.0.0.1" "$2" 2>/dev/null 9>&-)
+		--resolve "fast.test:${origin#*:}:127.0.0.1" "$3" 2>/dev/null 9>&-)
 	pid=$!
-	[ "$(grep -c -m "$3" '"url":"http:..fast.*"ok":true' <&3)" -eq "$3" ]
+	[ "$(grep -c -m "$4" '"url":"http:..fast.*"ok":true' <&3)" -eq "$4" ]
 	to=$(date +%s%3N)
 	kill "$pid" 2>/dev/null || : # alone, it is over
 	exec 3<&-
@@ -171,20 +172,23 @@ fast_done() {
 }
 
 hosts() {
-	local ct=1000 ms
-	echo "== $ct URLs of a fast host, alone and with $ct of one that answers after 5 s, -c 64; $rounds rounds"
+	local ct=1000 ms c
+	echo "== $ct URLs of a fast host, alone and with $ct of one that answers after 5 s; $rounds rounds"
 	seq $ct | sed "s|^|http://slow.test:${origin#*:}/delay/5000?|" >"$dir/slow"
 	for ms in 0 10 100; do
 		seq $ct | sed "s|^|http://fast.test:${origin#*:}/delay/$ms?|" >"$dir/fast"
 		cat "$dir/slow" "$dir/fast" >"$dir/slow-first"
 		shuf --random-source="$dir/slow-first" "$dir/slow-first" >"$dir/shuffled"
-		for _ in $(seq "$rounds"); do
-			fast_done alone-$ms "$dir/fast" $ct
-			fast_done slow-first-$ms "$dir/slow-first" $ct
-			fast_done shuffled-$ms "$dir/shuffled" $ct
+		for c in 64 128; do
+			for _ in $(seq "$rounds"); do
+				fast_done alone-$ms-$c $c "$dir/fast" $ct
+				fast_done slow-first-$ms-$c $c "$dir/slow-first" $ct
+				fast_done shuffled-$ms-$c $c "$dir/shuffled" $ct
+			done
+			echo "time of the fast host ($ms ms, -c $c): slow ones before / alone = $(ratio \
+				"$(median slow-first-$ms-$c 2)" "$(median alone-$ms-$c 2)"), shuffled $(ratio \
+				"$(median shuffled-$ms-$c 2)" "$(median alone-$ms-$c 2)")  (at most 1.20)"
 		done
-		echo "time of the fast host ($ms ms): beside / alone = $(ratio "$(median slow-first-$ms 2)" \
-			"$(median alone-$ms 2)"), shuffled $(ratio "$(median shuffled-$ms 2)" "$(median alone-$ms 2)")  (at most 1.20)"
 	done
 }
 

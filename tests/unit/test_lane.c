@@ -595,10 +595,13 @@ Test(lane, is_left_by_one_of_many, .timeout = LIMIT)
 
 /* ---------------------------------------------------------------------- pace */
 
-/* Two lanes on 32 places, which cannot have all they want. */
+/* Places of which a lane that is new or slow has two. */
+enum { PLACES = 2 * LANE_SHARE };
+
+/* Two lanes that cannot have all they want. */
 static void make_pair(void)
 {
-	lanes_init(&l, 0, 32);
+	lanes_init(&l, 0, PLACES);
 	add_many("slow", 100);
 	add_many("fast", 100);
 }
@@ -649,15 +652,15 @@ Test(lane, a_new_one_does_not_wait_for_ever, .timeout = LIMIT)
 
 Test(lane, a_new_one_need_not_wait_when_there_is_a_place_for_all, .timeout = LIMIT)
 {
-	lanes_init(&l, 0, 32);
-	add_many("a", 16);
-	add_many("b", 16);
-	cr_assert_eq(begin_all(), 32);
+	lanes_init(&l, 0, PLACES);
+	add_many("a", PLACES / 2);
+	add_many("b", PLACES / 2);
+	cr_assert_eq(begin_all(), PLACES);
 }
 
 Test(lane, a_single_one_need_not_wait, .timeout = LIMIT)
 {
-	lanes_init(&l, 0, 32);
+	lanes_init(&l, 0, PLACES);
 	add_many("a", 100);
 	cr_assert_eq(begin_all(), 100);
 }
@@ -665,7 +668,7 @@ Test(lane, a_single_one_need_not_wait, .timeout = LIMIT)
 /* Another one comes when the first has looked as if it were alone. */
 Test(lane, who_waits_is_known_when_the_turn_has_come, .timeout = LIMIT)
 {
-	lanes_init(&l, 0, 32);
+	lanes_init(&l, 0, PLACES);
 	add_many("a", 100);
 	begin_in("a");
 	begin_in("a");
@@ -676,7 +679,7 @@ Test(lane, who_waits_is_known_when_the_turn_has_come, .timeout = LIMIT)
 	expect_next_in(LANE_PROOF_US);
 }
 
-Test(lane, slow_ones_have_their_share_together, .timeout = LIMIT)
+Test(lane, slow_ones_have_their_shares, .timeout = LIMIT)
 {
 	make_known();
 	end(begun_in("fast"));
@@ -696,9 +699,35 @@ Test(lane, slow_ones_have_their_share_together, .timeout = LIMIT)
 	cr_assert_eq(find("late")->pace, PACE_SLOW);
 	for (int i = 0; i < 20; i++) {
 		cr_assert_not_null(begin());
-		cr_assert_leq(l.slow_ct, 2);
+		cr_assert_leq(l.slow_ct, 4);
 	}
-	cr_assert_eq(begun("slow") + begun("late"), 2);
+	cr_assert_eq(begun("slow"), 2);
+	cr_assert_eq(begun("late"), 2);
+}
+
+/* Ten of them, each of which may have two of the 80 places. */
+Test(lane, slow_ones_have_one_place_in_eight_together, .timeout = LIMIT)
+{
+	char name[8];
+	make_known();
+	for (int i = 0; i < 9; i++) {
+		snprintf(name, sizeof name, "late%d", i);
+		add_many(name, 100);
+		begin_in(name);
+	}
+	pass_us(100000);
+	end(begun_in("slow"));
+	end(begun_in("fast"));
+	for (int i = 0; i < 9; i++) {
+		snprintf(name, sizeof name, "late%d", i);
+		end(begun_in(name));
+		cr_assert_eq(find(name)->pace, PACE_SLOW);
+	}
+	for (int i = 0; i < 60; i++) {
+		cr_assert_not_null(begin());
+		cr_assert_leq(l.slow_ct, PLACES / LANE_SLOW_SHARE);
+	}
+	cr_assert_eq(l.slow_ct, PLACES / LANE_SLOW_SHARE);
 }
 
 Test(lane, slow_ones_take_what_nobody_else_wants, .timeout = LIMIT)
@@ -752,7 +781,7 @@ Test(lane, only_jobs_of_quick_ones_wait_elsewhere, .timeout = LIMIT)
 
 Test(lane, jobs_of_a_single_one_wait_anywhere, .timeout = LIMIT)
 {
-	lanes_init(&l, 0, 32);
+	lanes_init(&l, 0, PLACES);
 	add_many("a", 100);
 	cr_assert_not_null(lanes_first(&l, false, now));
 	cr_assert(lane_may_queue(&l, find("a")));
@@ -1038,7 +1067,7 @@ static void check_proof(unsigned n)
 	char name[2] = {(char)('a' + n), 0};
 	const struct lane *lane = find(name);
 	cr_assert_eq(lane->mean_us, 0);
-	cr_assert_geq(lane->begun_ct, share(&l));
+	cr_assert_geq(lane->begun_ct, share(&l, LANE_SHARE));
 	cr_assert_gt(lane->moved_us + LANE_PROOF_US, now);
 }
 
@@ -1052,7 +1081,7 @@ static void check_pace(const struct job *job)
 		if (passed_over && !job) {
 			check_proof(n);
 		} else if (passed_over && find(name)->linked &&
-			   job->lane->pace == PACE_SLOW && l.slow_ct >= share(&l)) {
+			   job->lane->pace == PACE_SLOW && !slow_ones_may_begin(&l)) {
 			cr_assert_eq(find(name)->pace, PACE_SLOW);
 		}
 	}
@@ -1177,6 +1206,18 @@ static void random_step(uint64_t *seed)
 	}
 }
 
+/* Those that are in the table only until their time has come, too. */
+static void check_slow_lanes(void)
+{
+	size_t ct = 0;
+	for (size_t i = 0; i < l.cap; i++) {
+		for (struct lane *lane = l.table[i]; lane; lane = lane->next) {
+			ct += lane->pace == PACE_SLOW;
+		}
+	}
+	cr_assert_eq(l.slow_lane_ct, ct);
+}
+
 static void check_counts(void)
 {
 	unsigned waiting = 0;
@@ -1195,6 +1236,7 @@ static void check_counts(void)
 	}
 	cr_assert_eq(l.waiting_ct, waiting);
 	cr_assert_eq(l.slow_ct, slow_ct);
+	check_slow_lanes();
 }
 
 static void play(uint64_t seed, double rate, size_t places)
