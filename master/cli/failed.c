@@ -36,10 +36,12 @@ static int foreign(const char *name)
 
 /* ----------------------------------------------------------------- the lines */
 
+#define COMMENT "# job "
+
 /* Of a line that is no job the reason is kept: a comment stands for it. */
 static int put_comment(struct buf *room, uint64_t index, const char *why, size_t len)
 {
-	int err = buf_printf(room, "# job %" PRIu64 ": ", index);
+	int err = buf_printf(room, COMMENT "%" PRIu64 ": ", index);
 	return err   ? err
 	       : len ? buf_put(room, why, len)
 		     : buf_puts(room, "its line is too long");
@@ -118,24 +120,21 @@ static int take_lines(struct known *k, struct buf *text)
 	return 0;
 }
 
-/* *rest: how many bytes stand behind the last line. */
+/* `rest`: what stands behind the last line. */
 static int read_lines(
-	struct known *k, struct unpack *source, const char *name, size_t *rest)
+	struct known *k, struct unpack *source, const char *name, struct buf *rest)
 {
-	struct buf text = {0};
 	long n = 1;
 	int err = 0;
-	while (!err && n > 0 && text.len <= JOB_LINE_MAX) {
-		err = buf_reserve(&text, BLOCK);
-		n = err ? 0 : unpack_read(source, text.data + text.len, BLOCK);
-		text.len += n > 0 ? (size_t)n : 0;
-		err = err ? err : take_lines(k, &text);
+	while (!err && n > 0 && rest->len <= JOB_LINE_MAX) {
+		err = buf_reserve(rest, BLOCK);
+		n = err ? 0 : unpack_read(source, rest->data + rest->len, BLOCK);
+		rest->len += n > 0 ? (size_t)n : 0;
+		err = err ? err : take_lines(k, rest);
 	}
-	*rest = text.len;
-	buf_fini(&text);
-	return err                             ? no_memory(name)
-	       : n < 0 || *rest > JOB_LINE_MAX ? foreign(name)
-					       : 0;
+	return err                                 ? no_memory(name)
+	       : n < 0 || rest->len > JOB_LINE_MAX ? foreign(name)
+						   : 0;
 }
 
 static int by_value(const void *a, const void *b)
@@ -189,24 +188,60 @@ static int find_all(struct known *k, struct input *in, const char *name)
 	return code;
 }
 
+static bool may_be_comment(const struct buf *start)
+{
+	size_t len = strlen(COMMENT);
+	return memcmp(start->data, COMMENT, start->len < len ? start->len : len) == 0;
+}
+
+/* A list that holds no whole line: the start of a comment or of a job's line, if
+ * anything, and zeros that a power cut left. */
+static int check_first(struct buf *rest, struct input *in, const char *name)
+{
+	const char *line;
+	size_t len;
+	bool too_long;
+	while (rest->len && !rest->data[rest->len - 1]) {
+		rest->len--;
+	}
+	bool found = !rest->len || may_be_comment(rest);
+	int code = found ? 0 : input_rewind(in);
+	while (!code && !found) {
+		enum input_step step = input_next(in, &line, &len, &too_long);
+		if (step != INPUT_LINE) {
+			return step == INPUT_ERROR ? EXIT_INPUT : foreign(name);
+		}
+		found = len >= rest->len && memcmp(line, rest->data, rest->len) == 0;
+	}
+	return code;
+}
+
+static int check_lines(
+	struct known *k, struct unpack *source, struct input *in, const char *name)
+{
+	struct buf rest = {0};
+	int code = read_lines(k, source, name, &rest);
+	if (!code) {
+		code = k->ct ? find_all(k, in, name) : check_first(&rest, in, name);
+	}
+	buf_fini(&rest);
+	return code;
+}
+
 /* Does the file hold lines of the job files, and nothing else? */
 static int check_list(struct output *list, struct input *in)
 {
 	struct known k = {0};
 	const char *name = output_name(list);
 	int fd = output_resume_fd(list);
+	uint64_t end, torn;
 	struct unpack *source = unpack_new(fd, unpack_is_packed(fd));
 	if (!source) {
 		return no_memory(name);
 	}
-	size_t rest = 0;
-	int code = read_lines(&k, source, name, &rest);
-	if (!code && !k.ct && rest) {
-		code = foreign(name); /* a list is never torn in its first line only */
-	}
-	if (!code && k.ct) {
-		code = find_all(&k, in, name);
-	}
+	int code = unpack_find_end(source, &end, &torn)
+			   ? foreign(name)
+			   : check_lines(&k, source, in, name);
 	known_fini(&k);
 	unpack_free(source);
 	return code;

@@ -21,7 +21,6 @@ enum {
 	ROOM = 32 * 1024,   /* packed bytes at a time */
 	BLOCK = 64 * 1024,  /* read at a time */
 	PART_MAX = 1 << 30, /* zlib counts in unsigned int */
-	TAIL = 16,          /* so many zeros at the end are no gzip */
 };
 
 bool pack_wanted(const char *path)
@@ -180,23 +179,6 @@ static long fill(struct unpack *u)
 	return n;
 }
 
-/* A power cut leaves zeros where blocks were not written. */
-static bool ends_in_zeros(int fd)
-{
-	static const char zeros[TAIL];
-	char tail[TAIL];
-	struct stat st;
-	return fstat(fd, &st) == 0 && st.st_size >= TAIL &&
-	       read_at(fd, tail, TAIL, (uint64_t)st.st_size - TAIL) == TAIL &&
-	       memcmp(tail, zeros, TAIL) == 0;
-}
-
-static int not_gzip(struct unpack *u)
-{
-	u->over = true;
-	return ends_in_zeros(u->fd) ? 0 : PM_EINVAL;
-}
-
 /* Unpack what is in the block.  Returns 0, or PM_EINVAL. */
 static int inflate_block(struct unpack *u)
 {
@@ -211,7 +193,8 @@ static int inflate_block(struct unpack *u)
 		inflateReset(&u->z);
 		return 0;
 	default:
-		return not_gzip(u);
+		u->over = true;
+		return PM_EINVAL;
 	}
 }
 
@@ -260,22 +243,63 @@ static int read_over(struct unpack *u)
 	return (int)n;
 }
 
+static size_t zeros_at_end(const unsigned char *bytes, size_t len)
+{
+	size_t ct = 0;
+	while (ct < len && bytes[len - 1 - ct] == 0) {
+		ct++;
+	}
+	return ct;
+}
+
+/* Where the zeros begin that end the file, but not before `from`. */
+static int find_zeros(struct unpack *u, uint64_t size, uint64_t from, uint64_t *at)
+{
+	*at = size;
+	while (*at > from) {
+		size_t want = *at - from < BLOCK ? (size_t)(*at - from) : BLOCK;
+		long n = read_at(u->fd, u->block, want, *at - want);
+		if (n != (long)want) {
+			return PM_ESYSTEM;
+		}
+		size_t ct = zeros_at_end(u->block, want);
+		*at -= ct;
+		if (ct < want) {
+			break;
+		}
+	}
+	return 0;
+}
+
+/* A power cut leaves zeros where blocks were not written.  They make a member wrong
+ * that was torn: so what is no gzip is looked at once more without them. */
+static int find_whole(struct unpack *u, uint64_t size)
+{
+	uint64_t zeros;
+	int err = read_over(u);
+	if (err != PM_EINVAL) {
+		return err;
+	}
+	err = find_zeros(u, size, u->whole, &zeros);
+	if (!err) {
+		rewind_to(u, zeros);
+		err = read_over(u);
+	}
+	return err;
+}
+
 int unpack_find_end(struct unpack *u, uint64_t *end, uint64_t *torn)
 {
 	struct stat st;
 	if (fstat(u->fd, &st)) {
 		return PM_ESYSTEM;
 	}
-	uint64_t whole = (uint64_t)st.st_size;
-	if (u->packed) {
-		int err = read_over(u);
-		if (err) {
-			return err;
-		}
-		whole = u->whole;
+	uint64_t size = (uint64_t)st.st_size;
+	int err = u->packed ? find_whole(u, size) : 0;
+	if (!err) {
+		*end = u->packed ? u->whole : size;
+		*torn = size - *end;
+		rewind_to(u, *end);
 	}
-	rewind_to(u, whole);
-	*end = whole;
-	*torn = (uint64_t)st.st_size - whole;
-	return 0;
+	return err;
 }

@@ -56,9 +56,9 @@ bool unpack_is_packed(int fd);
 long unpack_read(struct unpack *u, void *bytes, size_t cap);
 
 /* Find the end of the last complete member: its offset in the file, and how
- * many bytes of the file stand behind it.  Afterwards unpack_read() starts at
- * the first byte and ends there.  For a plain file: its size, and 0.  Returns 0
- * or as unpack_read(). */
+ * many bytes of the file stand behind it.  Zeros at the end of the file are torn,
+ * too.  Afterwards unpack_read() starts at the first byte and ends there.  For a
+ * plain file: its size, and 0.  Returns 0 or as unpack_read(). */
 int unpack_find_end(struct unpack *u, uint64_t *end, uint64_t *torn);
 
 #endif

@@ -23,10 +23,15 @@ TestSuite(run_resume, .init = start, .fini = stop);
 /* Jobs that fail without a server, one after the other. */
 #define ONE_BY_ONE "-q", "-w", "1", "-c", "1", "--retries", "0"
 
-static void put_over(const char *path, const char *text)
+static void put_bytes_over(const char *path, const void *bytes, size_t len)
 {
 	FILE *f = fopen(path, "we");
-	cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0, "%s", path);
+	cr_assert(f && fwrite(bytes, 1, len, f) == len && fclose(f) == 0, "%s", path);
+}
+
+static void put_over(const char *path, const char *text)
+{
+	put_bytes_over(path, text, strlen(text));
 }
 
 static const char *jobs_with(const char *text)
@@ -144,6 +149,37 @@ Test(run_resume, force_empties_nothing_before_the_run_can_begin, .timeout = 60)
 	cr_assert_str_eq(failed, "x:1\nx:2\n");
 	json_decref(results);
 	free(failed);
+}
+
+/* By a kill or a power cut; anything else is not ours to empty. */
+Test(run_resume, a_torn_list_is_written_anew, .timeout = 120)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		bool refused;
+	} torn[] = {{"", 0, false}, {"x", 1, false}, {"x:2", 3, false},
+		{"x:1\0\0", 5, false}, {"\0\0\0", 3, false}, {"# jo", 4, false},
+		{"# job 1: n", 10, false}, {"x:1\nx", 5, false},
+		{"x:1\n\0\0", 6, false}, {"x:11", 4, true}, {"# my", 4, true},
+		{"\0x", 2, true}};
+	const char *jobs = jobs_with("x:1\nx:2\n"), *out = new_path("results.jsonl"),
+		   *list = new_path("failed.txt");
+	const char *const *argv =
+		RUN(ONE_BY_ONE, "-o", out, "--failed", list, "--resume", jobs);
+	check_completes(RUN(ONE_BY_ONE, "-o", out, "--failed", list, jobs), out, 2);
+	for (size_t i = 0; i < sizeof torn / sizeof torn[0]; i++) {
+		put_bytes_over(list, torn[i].bytes, torn[i].len);
+		if (torn[i].refused) {
+			check_refused(argv, out, "is no list of failed jobs");
+			continue;
+		}
+		size_t got;
+		check_completes(argv, out, 2);
+		char *failed = read_file(list, &got);
+		cr_assert_str_eq(failed, "x:1\nx:2\n", "%zu: %s", i, failed);
+		free(failed);
+	}
 }
 
 Test(run_resume, a_damaged_state_is_named, .timeout = 60)

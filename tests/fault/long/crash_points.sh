@@ -41,7 +41,7 @@ run() {
 	code=0
 	# shellcheck disable=SC2086
 	$before "$poolmap" run --no-config -q -w 1 -c 2 -o "$place/$out" \
-		--failed "$place/failed" --stats "$place/stats" $flags "$@" "$dir/jobs" \
+		--failed "$place/$failed" --stats "$place/stats" $flags "$@" "$dir/jobs" \
 		9>&- 2>"$dir/said" || code=$?
 }
 
@@ -55,7 +55,7 @@ resume_and_check() {
 	run "" --resume
 	[ "$code" -eq 1 ] || die "$form, $1: exit code $code when resumed: $(cat "$dir/said")"
 	check_same "$dir/peace/$out" "$place/$out" "$form, $1"
-	cmp -s "$dir/peace/failed" "$place/failed" || die "$form, $1: another list of failed jobs"
+	zcat -f "$place/$failed" | cmp -s "$dir/failed" - || die "$form, $1: another list of failed jobs"
 	[ "$(summed)" -eq "$jobs_ct" ] || die "$form, $1: the summary is of $(summed) jobs"
 	[ "$form" != dir ] || diff -r "$dir/peace/bodies" "$place/bodies" >/dev/null ||
 		die "$form, $1: other bodies"
@@ -137,7 +137,7 @@ fails_at() {
 }
 
 sweep_errors() {
-	paths="-P $place/$out -P $place/$out.state.new -P $place/failed"
+	paths="-P $place/$out -P $place/$out.state.new -P $place/$failed"
 	for error in ENOSPC EIO; do
 		for call in write fsync; do
 			sweep "$(count "$call" "$paths")" fails_at
@@ -145,21 +145,28 @@ sweep_errors() {
 	done
 }
 
-cut_at() {
+# Of the shorter list nothing may be left.
+cut() {
 	cp -r "$dir/peace/." "$place"
 	truncate -s "$((size - $1))" "$place/$out"
+	truncate -s "$((failed_size > $1 ? failed_size - $1 : 0))" "$place/$failed"
+}
+
+cut_at() {
+	cut "$1"
 	resume_and_check "cut $1 bytes before the end"
 }
 
 filled_at() {
-	cp -r "$dir/peace/." "$place"
-	truncate -s "$((size - $1))" "$place/$out"
+	cut "$1"
 	truncate -s "$size" "$place/$out"
+	truncate -s "$failed_size" "$place/$failed"
 	resume_and_check "zeros in the last $1 bytes"
 }
 
 sweep_cuts() {
 	size=$(stat -c %s "$dir/peace/$out")
+	failed_size=$(stat -c %s "$dir/peace/$failed")
 	last=$((size < 4096 ? size : 4096))
 	every=$step
 	[ "$step" -eq 1 ] || step=$((step * 8))
@@ -169,11 +176,11 @@ sweep_cuts() {
 }
 
 for form in $forms; do
-	out=out.jsonl
+	out=out.jsonl failed=failed
 	flags="--sync always"
 	case $form in
 	csv) out=out.csv flags="$flags --format csv --fields index,id,url,ok,error,body,body_base64" ;;
-	gz) out=out.jsonl.gz ;;
+	gz) out=out.jsonl.gz failed=failed.gz ;;
 	dir) flags="$flags --body dir:$place/bodies" ;;
 	esac
 	case_ct=0 kills=0 failures=0
@@ -182,6 +189,7 @@ for form in $forms; do
 	[ "$code" -eq 1 ] || die "$form, in peace: exit code $code: $(cat "$dir/said")"
 	rm -rf "$dir/peace"
 	mv "$place" "$dir/peace"
+	zcat -f "$dir/peace/$failed" >"$dir/failed"
 	sweep_kills
 	[ "$form" != dir ] || sweep_worker_kills
 	sweep_errors
