@@ -235,7 +235,9 @@ static int check_list(struct output *list, struct input *in)
 	const char *name = output_name(list);
 	int fd = output_resume_fd(list);
 	uint64_t end, torn;
-	struct unpack *source = unpack_new(fd, unpack_is_packed(fd));
+	bool packed =
+		output_packed(list) ? unpack_may_be_packed(fd) : unpack_is_packed(fd);
+	struct unpack *source = unpack_new(fd, packed);
 	if (!source) {
 		return no_memory(name);
 	}

@@ -152,11 +152,30 @@ static long read_at(int fd, void *bytes, size_t cap, uint64_t offset)
 	return n < 0 ? PM_ESYSTEM : (long)n;
 }
 
+static const unsigned char MAGIC[2] = {0x1f, 0x8b};
+
+static size_t zeros_at_end(const unsigned char *bytes, size_t len)
+{
+	size_t ct = 0;
+	while (ct < len && bytes[len - 1 - ct] == 0) {
+		ct++;
+	}
+	return ct;
+}
+
 bool unpack_is_packed(int fd)
 {
-	unsigned char magic[2];
-	return read_at(fd, magic, sizeof magic, 0) == 2 && magic[0] == 0x1f &&
-	       magic[1] == 0x8b;
+	unsigned char start[sizeof MAGIC];
+	return read_at(fd, start, sizeof start, 0) == sizeof start &&
+	       memcmp(start, MAGIC, sizeof MAGIC) == 0;
+}
+
+bool unpack_may_be_packed(int fd)
+{
+	unsigned char start[sizeof MAGIC];
+	long n = read_at(fd, start, sizeof start, 0);
+	size_t len = n > 0 ? (size_t)n - zeros_at_end(start, (size_t)n) : 0;
+	return n >= 0 && memcmp(start, MAGIC, len) == 0;
 }
 
 static long read_plain(struct unpack *u, void *bytes, size_t cap)
@@ -241,15 +260,6 @@ static int read_over(struct unpack *u)
 		n = unpack_read(u, scratch, sizeof scratch);
 	} while (n > 0);
 	return (int)n;
-}
-
-static size_t zeros_at_end(const unsigned char *bytes, size_t len)
-{
-	size_t ct = 0;
-	while (ct < len && bytes[len - 1 - ct] == 0) {
-		ct++;
-	}
-	return ct;
 }
 
 /* Where the zeros begin that end the file, but not before `from`. */

@@ -50,6 +50,9 @@ void unpack_free(struct unpack *u); /* NULL is fine */
 /* Does the file begin as gzip does? */
 bool unpack_is_packed(int fd);
 
+/* The same; or is so little of it there, but for zeros, that it may have? */
+bool unpack_may_be_packed(int fd);
+
 /* The next bytes, at most `cap`.  Returns how many, 0 at the end; PM_ESYSTEM
  * with errno set when the file cannot be read; PM_EINVAL when it is no gzip,
  * or damaged before its last member.  What is torn at the end is the end. */

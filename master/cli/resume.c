@@ -10,7 +10,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/buf.h"
 #include "common/cli/job.h"
@@ -396,12 +395,10 @@ static struct resume *new_resume(const char *name)
 	return r;
 }
 
-/* A file that is too short to tell can become anything. */
 static int check_packed(const struct scan_file *file)
 {
-	char magic[2];
-	if (file->packed == unpack_is_packed(file->fd) ||
-		pread(file->fd, magic, sizeof magic, 0) != sizeof magic) {
+	if (file->packed ? unpack_may_be_packed(file->fd)
+			 : !unpack_is_packed(file->fd)) {
 		return 0;
 	}
 	message_print(file->name,

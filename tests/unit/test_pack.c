@@ -127,6 +127,8 @@ static void check_end(const struct three *t, const void *bytes, size_t len, size
 	struct unpack *u = unpack_new(fd, true);
 	uint64_t end, torn;
 	size_t whole = 0;
+	cr_assert(unpack_may_be_packed(fd), "%zu of %zu bytes", same, len);
+	cr_assert_eq(unpack_is_packed(fd), same >= 2, "%zu of %zu bytes", same, len);
 	while (whole < 3 && t->ends[whole + 1] <= same) {
 		whole++;
 	}
@@ -160,7 +162,7 @@ Test(pack, ends_before_the_zeros_of_a_file, .timeout = 60)
 	struct three t;
 	pack_three(&t);
 	char *bytes = malloc(t.packed.len + MORE);
-	for (size_t from = 1; from <= t.packed.len; from++) {
+	for (size_t from = 0; from <= t.packed.len; from++) {
 		size_t same = from;
 		while (same < t.packed.len && t.packed.data[same] == 0) {
 			same++;
@@ -238,6 +240,7 @@ Test(pack, refuses_what_is_no_gzip, .timeout = 60)
 	fd = file_of("plain text\n", 11);
 	u = unpack_new(fd, true);
 	cr_assert_not(unpack_is_packed(fd));
+	cr_assert_not(unpack_may_be_packed(fd));
 	cr_assert_eq(unpack_find_end(u, &end, &torn), PM_EINVAL);
 	unpack_free(u);
 	close(fd);
