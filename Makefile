@@ -189,9 +189,11 @@ bench-pool: deps
 BENCH := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 bench-built: $(BENCH)
 $(B)/tests/bench/dns_server: $(B)/tests/support/dns.o
+$(B)/tests/bench/warc_read: $(HARNESS_OBJ) $(B)/tests/modules.a
+$(B)/tests/bench/warc_read: BENCH_LIBS := $(TEST_LIBS)
 $(BENCH): $(B)/%: $(B)/%.o $(B)/libpoolmap.a
 	@echo "  LD  $@"
-	@$(LINK) -o $@ $^ $(LIB_LIBS)
+	@$(LINK) -o $@ $^ $(BENCH_LIBS) $(LIB_LIBS)
 
 # ---------------------------------------------------------------------- install
 

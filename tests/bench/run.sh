@@ -1,7 +1,7 @@
 #!/bin/bash
 # The measurements of tests/bench/README.md, all in one run, side by side.
 #
-#   tests/bench/run.sh BUILD_DIR [keepalive|tls|hosts|concurrency|memory]...
+#   tests/bench/run.sh BUILD_DIR [keepalive|tls|hosts|concurrency|memory|bodies]...
 #
 # Needs nginx, curl and wget2 beside what the build needs:
 #   apt-get install --no-install-recommends nginx-light wget2 curl
@@ -9,7 +9,7 @@
 set -euo pipefail
 build=$1
 shift
-parts=${*:-keepalive tls hosts concurrency memory}
+parts=${*:-keepalive tls hosts concurrency memory bodies}
 rounds=${ROUNDS:-5}
 
 for tool in nginx curl wget2; do
@@ -69,7 +69,8 @@ http {
 	access_log off; keepalive_requests 10000000; keepalive_timeout 60; default_type text/plain;
 	client_body_temp_path $dir/t1; proxy_temp_path $dir/t2; fastcgi_temp_path $dir/t3;
 	uwsgi_temp_path $dir/t4; scgi_temp_path $dir/t5;
-	server { listen 127.0.0.1:$port backlog=4096; location / { return 200 "$(printf 'x%.0s' $(seq 100))"; } }
+	server { listen 127.0.0.1:$port backlog=4096; location / { return 200 "$(printf 'x%.0s' $(seq 100))"; }
+		location /own { return 200 "$(printf 'x%.0s' $(seq 93))\$args"; } }
 }
 CONF
 		nginx -e "$dir/nginx.log" -c "$dir/nginx.conf" >/dev/null 2>&1 &
@@ -209,6 +210,42 @@ memory() {
 	measured master-1M "$poolmap" run --no-config -q --body none "$dir/million" -o "$dir/out" --force
 	check_results "$dir/out" 1000000
 	echo "peak RSS of the master: 100,000 lines $(median master-100k 4) kB, 1,000,000 lines $(median master-1M 4) kB  (below 65536, within 2048)"
+}
+
+# bodies_of NAME COUNT BODY: a run; each result has its body where it should be
+bodies_of() {
+	rm -rf "$dir/bodies"
+	mkdir "$dir/bodies"
+	head -"$2" "$dir/million" >"$dir/some"
+	measured "$1" "$poolmap" run --no-config -q --body "$3" "$dir/some" -o "$dir/out" --force
+	check_results "$dir/out" "$2"
+	local got
+	case $3 in
+	inline) got=$(grep -o '"body":"x\{93\}[0-9]*"' "$dir/out" | sort -u | wc -l) ;;
+	dir:*) got=$(find "$dir/bodies" -type f | wc -l) ;;
+	*) got=$("$build/tests/bench/warc_read" "$dir"/bodies/* | sort -u | wc -l) ;;
+	esac
+	if [ "$got" -ne "$2" ]; then
+		echo "bench: $1: $got of $2 bodies" >&2
+		exit 1
+	fi
+}
+
+bodies() {
+	local form body # all bodies differ
+	echo "== peak memory of the master, with bodies; each of them is read again"
+	seq 1000000 | sed "s|^|$url/own?|" >"$dir/million"
+	for form in inline dir warc; do
+		case $form in
+		dir) body="dir:$dir/bodies" ;;
+		warc) body="warc:$dir/bodies/pages" ;;
+		*) body=inline ;;
+		esac
+		bodies_of $form-100k 100000 "$body"
+		bodies_of $form-1M 1000000 "$body"
+		echo "peak RSS of the master, $form: 100,000 lines $(median $form-100k 4) kB, 1,000,000 lines $(median \
+			$form-1M 4) kB  (below 65536, within 2048)"
+	done
 }
 
 start_nginx
