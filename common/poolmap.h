@@ -626,8 +626,8 @@ PM_API const struct pm_result *pm_future_result(const pm_future *future);
 
 /* Call `done` when it is done: once for each call of this function, in their order,
  * from the pool's loop; never from inside this function, also when it is done
- * already.  The future is valid in `done`, even if its owner has freed it before.
- * 0 or PM_ENOMEM. */
+ * already.  pm_wait() for it returns behind them, but for one in a callback.  The
+ * future is valid in `done`, even if its owner has freed it before.  0 or PM_ENOMEM. */
 typedef void pm_done_fn(pm_future *future, void *ctx);
 PM_API int pm_future_on_done(pm_future *future, pm_done_fn *done, void *ctx);
 

@@ -431,6 +431,9 @@ static int wait_for(struct wait *w, int timeout_ms, size_t *which)
 	if (!err && which) {
 		*which = w->which;
 	}
+	if (!err && pool) {
+		pool_call_back(pool); /* what they need may go now */
+	}
 	return pool ? pool_leave(pool, err) : err;
 }
 

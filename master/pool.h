@@ -480,6 +480,10 @@ bool shutdown_free_abandoned(struct pm_pool *pool);
 /* One turn; see above. */
 void pool_turn(struct pm_pool *pool);
 
+/* The callbacks that are due, without a turn.  Nothing in a callback: there they come
+ * with the next turn. */
+void pool_call_back(struct pm_pool *pool);
+
 /* Run the pool until `done`.  0, PM_ETIMEDOUT, or PM_ESTATE when it cannot be run from
  * here. */
 int pool_run_until(

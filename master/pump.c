@@ -47,6 +47,16 @@ void pool_turn(struct pm_pool *pool)
 	}
 }
 
+void pool_call_back(struct pm_pool *pool)
+{
+	if (!pool->depth && !pool->deciding) {
+		pool->depth++;
+		future_call_back(pool);
+		pool->depth--;
+		map_sweep(pool);
+	}
+}
+
 void pool_wake(struct pm_pool *pool)
 {
 	/* On the host's base by a timer rather than event_active(): a turn that asks

@@ -9,6 +9,49 @@ enum { LIMIT = 60 }; /* seconds for each test */
 
 /* --------------------------------------------------------------------- wait */
 
+static void count_one(pm_future *f, void *ctx)
+{
+	(void)f;
+	++*(unsigned *)ctx;
+}
+
+static int no_job(void *ctx, struct pm_job *job)
+{
+	(void)ctx;
+	(void)job;
+	return PM_SOURCE_END;
+}
+
+static int take(void *ctx, const struct pm_result *result)
+{
+	(void)ctx;
+	(void)result;
+	return PM_SINK_TAKEN;
+}
+
+/* What a callback uses may go when the wait is over: also when there was nothing to
+ * wait for, and for a map, which ends late in a turn. */
+Test(future_wait, returns_behind_the_callbacks, .timeout = LIMIT)
+{
+	pm_pool *pool = rig_pool(1, 8);
+	struct pm_stream stream = {.task = task_errand, .source = no_job, .sink = take};
+	unsigned called = 0;
+	pm_future *f[] = {submit(pool, DO_ECHO, 0, 0), NULL};
+	cr_assert_eq(pm_map_async(pool, &stream, &f[1]), 0);
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(pm_future_on_done(f[i], count_one, &called), 0);
+	}
+	cr_assert_eq(pm_wait(f, 2, PM_ALL, PM_FOREVER, NULL), 0);
+	cr_assert_eq(called, 2);
+	cr_assert_eq(pm_future_on_done(f[0], count_one, &called), 0);
+	cr_assert_eq(called, 2);
+	cr_assert_eq(pm_wait_count(f, 2, 1, 0), 0);
+	cr_assert_eq(called, 3);
+	pm_future_free(&f[0]);
+	pm_future_free(&f[1]);
+	pm_pool_close(&pool);
+}
+
 Test(future_wait, wait_for_all_any_and_the_first_error, .timeout = LIMIT)
 {
 	pm_pool *pool = rig_pool(1, 8);
