@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * `poolmap run` and what is between it and a server: TLS, certificates of both
- * sides, HTTP/2, proxies, compression, stalls, heads in two minds.
+ * sides, HTTP/2, proxies, names in other letters, compression, stalls, heads in two
+ * minds.
  */
 #include "tests/support/run_rig.h"
 
@@ -180,6 +181,31 @@ Test(run_tls, the_environment_has_a_proxy_for_those_who_ask, .timeout = 60)
 	child_env("http_proxy", NULL);
 	r = run_url("http://name.invalid/", 1, RUN("--proxy", proxy));
 	cr_assert_eq(int_in(result_at(&r, 0), "http_code"), 400);
+	ran_fini(&r);
+}
+
+/* ---------------------------------------------------------------------- names */
+
+/* Job files are UTF-8 for everybody: the user's locale has no say. */
+Test(run_tls, hosts_with_other_letters_are_asked_for_in_ascii, .timeout = 60)
+{
+	unsigned port = origin_port(o);
+	const char *here = keep_printf("xn--mnchen-3ya.test:%u:127.0.0.1", port);
+	const char *url = keep_printf("http://m\xc3\xbcnchen.test:%u/echo", port);
+	struct bytes jobs = {0};
+	jobs_add(&jobs, "%s\n%s\n", url, origin_url(o, "/redirect-to?url=%s", url));
+	jobs_add(&jobs, "http://\xe2\x93\x9bocalhost:%u/\n", port);
+	struct ran r = run_jobs(&jobs, 0, RUN("--resolve", here));
+	for (size_t i = 0; i < 2; i++) {
+		json_t *echo = echo_at(&r, i);
+		cr_assert_str_eq(text_in(json_object_get(echo, "headers"), "host"),
+			keep_printf("xn--mnchen-3ya.test:%u", port));
+		json_decref(echo);
+	}
+	ran_fini(&r);
+	r = run_url(keep_printf("http://\xe2\x93\x9bocalhost:%u/", port), 1,
+		RUN("--deny-private"));
+	check_class(&r, 0, "denied_address");
 	ran_fini(&r);
 }
 

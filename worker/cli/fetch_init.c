@@ -6,6 +6,7 @@
  * Runs in: the workers of the command, before they have a thread or a connection.
  */
 #include <errno.h>
+#include <locale.h>
 #include <string.h>
 
 #include "common/cli/fetch_task.h"
@@ -19,6 +20,13 @@
  * record. */
 #define WARC_BYTES (UINT64_C(3) << 30)
 enum { SLACK_BYTES = 1 << 20 };
+
+/* Job files are UTF-8 whatever the user's locale is, and libcurl reads the name of a
+ * host as text of the locale.  A system without that locale has hosts in ASCII. */
+static void read_hosts_as_utf8(void)
+{
+	(void)setlocale(LC_CTYPE, "C.UTF-8");
+}
 
 static int use_dns_servers(void)
 {
@@ -77,6 +85,7 @@ int fetch_init(const void *arg, size_t len)
 {
 	(void)arg;
 	(void)len;
+	read_hosts_as_utf8();
 	int err = use_dns_servers();
 	return err || settings.no_sandbox ? err : enter_sandbox();
 }
