@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/poolmap.h"
+#include "master/cli/assign.h"
 
 /* -------------------------------------------------------------------- lists */
 
@@ -113,6 +114,26 @@ static int store_halt(struct settings *s, const char *text, struct value_error *
 	return err;
 }
 
+/* A proxy without a scheme is one of HTTP, as it is for curl. */
+static int store_proxy(struct options *o, const struct option_row *row,
+	const char *text, struct value_error *why)
+{
+	static const char http[] = "http://";
+	bool is_word = strcmp(text, row->default_text) == 0 || strcmp(text, "env") == 0;
+	int err = is_word ? 0 : values_proxy(text, why);
+	if (!err && !is_word && !strstr(text, "://")) {
+		char url[sizeof(http) + VALUES_PROXY_MAX];
+		snprintf(url, sizeof(url), "%s%s", http, text);
+		text = assign_keep(o, url);
+		err = text ? 0 : PM_ENOMEM;
+	}
+	if (!err) {
+		bool is_none = strcmp(text, row->default_text) == 0;
+		o->settings.proxy = is_none ? NULL : text;
+	}
+	return err;
+}
+
 /* --------------------------------------------------------------- one field */
 
 /* Numbers are stored in the type of the field; a row's limit fits its type. */
@@ -203,8 +224,6 @@ static int check_text(
 		return values_method(text, why);
 	case KIND_FIELDS:
 		return values_fields(text, why);
-	case KIND_PROXY:
-		return strcmp(text, "env") == 0 ? 0 : values_proxy(text, why);
 	case KIND_DNS_SERVERS:
 		return values_dns_servers(text, why);
 	case KIND_DATA:
@@ -262,6 +281,8 @@ int store_value(struct options *o, const struct option_row *row, char *text,
 		return store_retry_on(&o->settings, row, text, why);
 	case KIND_HALT:
 		return store_halt(&o->settings, text, why);
+	case KIND_PROXY:
+		return store_proxy(o, row, text, why);
 	default:
 		break;
 	}

@@ -91,23 +91,47 @@ int values_header(const char *text, struct header_parts *out, struct value_error
 
 /* -------------------------------------------------------------- connections */
 
+static bool is_proxy_scheme(const char *text, size_t len)
+{
+	static const char *const schemes[] = {"http", "socks5", "socks5h"};
+	bool is = false;
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		is = is || name_is(text, len, schemes[i]);
+	}
+	return is;
+}
+
+/* HOST or HOST:PORT, and a slash at most: behind a path libcurl would look for a
+ * Unix socket. */
+static bool is_place(const char *text)
+{
+	size_t len = strcspn(text, "/?#");
+	size_t host_len = text[0] == '[' ? strcspn(text, "]") + 1 : strcspn(text, ":");
+	bool is_end = !text[len] || strcmp(text + len, "/") == 0;
+	if (!is_end || !host_len || host_len > len) {
+		return false;
+	}
+	if (text[0] == '[' && !values_is_address(text, host_len)) {
+		return false;
+	}
+	return host_len == len ||
+	       (text[host_len] == ':' &&
+		       values_is_port(text + host_len + 1, len - host_len - 1));
+}
+
+/* The text may hold a password: the reason must not quote it. */
 int values_proxy(const char *text, struct value_error *why)
 {
-	static const char *const schemes[] = {
-		"http", "https", "socks4", "socks4a", "socks5", "socks5h"};
-	const char *rest = strstr(text, "://");
-	const char *host = rest ? rest + 3 : text;
-	bool is_known = !rest;
-	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]) && rest; i++) {
-		is_known = is_known || name_is(text, (size_t)(rest - text), schemes[i]);
+	const char *scheme_end = strstr(text, "://");
+	const char *host = scheme_end ? scheme_end + 3 : text;
+	const char *user_end = memrchr(host, '@', strcspn(host, "/?#"));
+	if (scheme_end && !is_proxy_scheme(text, (size_t)(scheme_end - text))) {
+		return values_refuse(
+			why, "the scheme of a proxy is http, socks5 or socks5h");
 	}
-	/* The text may hold a password: the reason must not quote it. */
-	if (!is_known) {
-		return values_refuse(why, "the scheme of a proxy is http, https, "
-					  "socks4, socks4a, socks5 or socks5h");
-	}
-	if (!*host || strchr("/?#:@", *host) || strpbrk(text, " \"<>\\^`{|}") ||
-		has_control(text) || strlen(text) > VALUES_PROXY_MAX) {
+	if (!is_place(user_end ? user_end + 1 : host) ||
+		strpbrk(text, " \"<>\\^`{|}") || has_control(text) ||
+		strlen(text) > VALUES_PROXY_MAX) {
 		return values_refuse(
 			why, "not a proxy such as http://proxy.example:8080");
 	}

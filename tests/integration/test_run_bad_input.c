@@ -190,7 +190,7 @@ Test(run_bad_input, options_that_make_no_sense, .timeout = 30)
 		{RUN("--key", "/nonexistent.pem"), "--key: needs --cert"},
 		{RUN("--cert", "/nonexistent.pem"), "cannot be read"},
 		{RUN("--data", "@/nonexistent"), "cannot be read"},
-		{RUN("--proxy", "ftp://p"), "the scheme of a proxy is"},
+		{RUN("--proxy", "https://p"), "the scheme of a proxy is"},
 		{RUN("--resolve", "a:80"), "not HOST:PORT:ADDRESS"},
 		{RUN("--dns-servers", "dns.example"), "not a list of addresses"},
 		{RUN("-H", "no colon"), "--header"},

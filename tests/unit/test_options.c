@@ -241,6 +241,9 @@ Test(options, reads_flags_of_requests, .timeout = 10)
 	cr_assert_str_eq(s->body_path, "y");
 	cr_assert_str_eq(s->proxy, "env");
 	options_fini(&o);
+	load(&o, "run", "--no-config", "--proxy=me:word@p:1", NULL);
+	cr_assert_str_eq(s->proxy, "http://me:word@p:1");
+	options_fini(&o);
 	write_config("body = \"dir:x\"\n");
 	load(&o, "run", config_flag, "--body=none", NULL);
 	cr_assert_eq(s->body, BODY_NONE);

@@ -157,11 +157,13 @@ static void expect_refused(checker *check, const char *const *texts, size_t ct)
 Test(values_http, reads_proxies, .timeout = 10)
 {
 	const char *const good[] = {"http://proxy.example:8080", "proxy.example:8080",
-		"proxy.example", "HTTPS://proxy.example", "socks4://p", "socks4a://p",
-		"socks5://127.0.0.1:1080", "socks5h://user:word@[::1]:1080/"};
+		"proxy.example", "HTTP://proxy.example", "me:word@proxy.example:1",
+		"socks5://127.0.0.1:1080", "socks5h://user:word@[::1]:1080/", "[::1]"};
 	const char *const bad[] = {"", "ftp://p", "file:///x", "http://", "://p",
-		"http:///x", "http://@p", "http://:80", "http://p q", "http://p\r\n",
-		"http://p\x7f", "http://p\"", "http://p\\x"};
+		"http:///x", "http://@", "http://:80", "http://p q", "http://p\r\n",
+		"http://p\x7f", "http://p\"", "http://p\\x", "https://p", "socks4://p",
+		"socks4a://p", "socks://p", "p:99999", "p:x", "http://p:1/path",
+		"http://p/?x", "http://[::1", "http://[p]:1", "http://[::1]x", "::1"};
 	expect_taken(values_proxy, good, LENGTH(good));
 	expect_refused(values_proxy, bad, LENGTH(bad));
 }
