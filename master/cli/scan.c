@@ -40,6 +40,26 @@ int scan_damaged(const struct scan *s, const char *why)
 	return EXIT_MISMATCH;
 }
 
+int scan_other_format(const struct scan *s, const char *format)
+{
+	message_at(s->file.name, s->line,
+		"was written with --format %s: say that here, too%s", format,
+		s->file.kept ? ", for results are taken over as they are" : advice(s));
+	return EXIT_MISMATCH;
+}
+
+bool scan_is_json(const char *text, size_t len)
+{
+	return len >= START_LEN && memcmp(text, LINE_START, START_LEN) == 0;
+}
+
+/* The first row of a file of CSV, as far as names have no quotes. */
+static bool is_csv_header(const char *line, size_t len)
+{
+	return len > 1 && line[0] >= 'a' && line[0] <= 'z' && line[len - 1] == '\r' &&
+	       !memchr(line, ':', len) && !memchr(line, ' ', len);
+}
+
 /* An error of unpack. */
 static int cannot_read(const struct scan *s, int error)
 {
@@ -149,7 +169,7 @@ size_t scan_index(const char *digits, size_t len, uint64_t *index)
 
 const char *scan_line(const char *line, size_t len, struct scan_entry *e)
 {
-	if (len < START_LEN || memcmp(line, LINE_START, START_LEN) != 0) {
+	if (!scan_is_json(line, len)) {
 		return "the line does not start with {\"index\":";
 	}
 	size_t digits = scan_index(line + START_LEN, len - START_LEN, &e->index);
@@ -172,6 +192,9 @@ const char *scan_line(const char *line, size_t len, struct scan_entry *e)
 static int parse_head(
 	const struct scan *s, const char *line, size_t len, struct scan_entry *e)
 {
+	if (s->line == 1 && is_csv_header(line, len)) {
+		return scan_other_format(s, "csv");
+	}
 	const char *wrong = scan_line(line, len, e);
 	return wrong ? scan_damaged(s, wrong) : 0;
 }

@@ -94,7 +94,12 @@ int scan_fill(struct scan *s);
 size_t scan_index(const char *digits, size_t len, uint64_t *index);
 int scan_row_next(struct scan *s, struct scan_entry *e);
 
-/* Say that the line given last is damaged, and why.  Returns EXIT_MISMATCH. */
+/* Is this the start of a file of result lines? */
+bool scan_is_json(const char *text, size_t len);
+
+/* Say that the line given last is damaged, and why; that the file is one of
+ * another format than that of the run.  Return EXIT_MISMATCH. */
 int scan_damaged(const struct scan *s, const char *why);
+int scan_other_format(const struct scan *s, const char *format);
 
 #endif

@@ -148,6 +148,9 @@ static int check_header(struct scan *s, const struct buf *header, bool *torn)
 		s->good_end = header->len;
 		return 0;
 	}
+	if (scan_is_json(s->data, s->end)) {
+		return scan_other_format(s, "jsonl");
+	}
 	bool zeros = s->pos == s->end;
 	code = zeros || s->file.packed ? 0 : only_zeros(s, &zeros);
 	return code || zeros ? code

@@ -368,6 +368,36 @@ Test(run_results, csv_is_the_same_results_in_rows, .timeout = 120)
 	ran_fini(&r);
 }
 
+/* The file is whole: what is wrong is the option. */
+Test(run_results, results_of_another_format_are_told_from_damage, .timeout = 120)
+{
+	struct bytes jobs = {0};
+	jobs_add_urls(&jobs, o, "/status/40", 4);
+	const char *list = jobs_file(&jobs);
+	static const char *const formats[] = {"jsonl", "csv"};
+	for (size_t i = 0; i < 2; i++) {
+		const char *out = new_path("results"), *other = formats[1 - i];
+		const char *words = keep_printf(
+			"results:1: was written with --format %s: say that here, too",
+			formats[i]);
+		struct ran r = run_to_end(
+			NULL, RUN("-q", "--format", formats[i], "-o", out, list));
+		check_status(&r, 1);
+		ran_fini(&r);
+		r = run_to_end(NULL,
+			RUN("-q", "--format", other, "-o", out, "--resume", list));
+		check_status(&r, 6);
+		check_says(r.io.err, words);
+		check_says(r.io.err, "too; name another output");
+		ran_fini(&r);
+		r = run_to_end(NULL,
+			RUN("-q", "--format", other, "--retry-failed", out, list));
+		check_status(&r, 6);
+		check_says(r.io.err, words);
+		ran_fini(&r);
+	}
+}
+
 /* Each field that a result has can be a column. */
 Test(run_results, every_field_of_a_result_can_be_a_column, .timeout = 120)
 {
