@@ -15,6 +15,7 @@
 #include "common/poolmap.h"
 #include "master/cli/assign.h"
 #include "master/cli/message.h"
+#include "master/cli/pem.h"
 #include "master/cli/values.h"
 
 /* ---------------------------------------------------------------- conflicts */
@@ -135,23 +136,54 @@ static int check_conflicts(const struct options *o)
 
 /* -------------------------------------------------------------------- files */
 
+/* What a file must have in it, and what to say when it has not. */
+struct want {
+	unsigned parts;
+	const char *missing;
+};
+
+static const char *wrong_with(unsigned parts, const struct want *want)
+{
+	if ((parts & want->parts) != want->parts) {
+		return want->missing;
+	}
+	return want->parts & PEM_KEY && parts & PEM_LOCKED
+		       ? "the private key has a password; take a copy without one"
+		       : NULL;
+}
+
 /* Only the file that is used must be there, not one that a flag hides. */
-static int check_file(const struct options *o, enum option_id id, const char *path)
+static int check_file(const struct options *o, enum option_id id, const char *path,
+	const struct want *want)
 {
 	const struct option_value *value = &o->values[id];
 	struct value_error why = {""};
-	if (!path || values_readable_file(path, &why) == 0) {
+	if (!path) {
 		return 0;
 	}
-	assign_complain(o, id, value->source, value->line, path, why.text);
+	const char *wrong = values_readable_file(path, &why)
+				    ? why.text
+				    : wrong_with(pem_parts(path), want);
+	if (!wrong) {
+		return 0;
+	}
+	assign_complain(o, id, value->source, value->line, path, wrong);
 	return EXIT_USAGE;
 }
 
 static int check_files(const struct options *o)
 {
-	int code = check_file(o, OPTION_CACERT, o->settings.ca_file);
-	code = code ? code : check_file(o, OPTION_CERT, o->settings.cert);
-	return code ? code : check_file(o, OPTION_KEY, o->settings.key);
+	static const struct want
+		authority = {PEM_CERTIFICATE, "has no certificate in PEM form"},
+		pair = {PEM_CERTIFICATE | PEM_KEY,
+			"has not both a certificate and its private key in PEM form; "
+			"--key names another file for the key"},
+		key = {PEM_KEY, "has no private key in PEM form"};
+	const struct settings *s = &o->settings;
+	int code = check_file(o, OPTION_CACERT, s->ca_file, &authority);
+	code = code ? code
+		    : check_file(o, OPTION_CERT, s->cert, s->key ? &authority : &pair);
+	return code ? code : check_file(o, OPTION_KEY, s->key, &key);
 }
 
 /* --------------------------------------------------------------------- data */

@@ -102,11 +102,30 @@ Test(run_tls, a_client_shows_its_certificate, .timeout = 60)
 		RUN("--cacert", ca, "--cert", origin_tls_file(o, "stranger.pem")));
 	check_error(&r, 0, "tls", "alert");
 	ran_fini(&r);
-	r = run_url(url, 1,
-		RUN("--cacert", ca, "--cert", origin_tls_file(o, "client.pem"), "--key",
-			origin_tls_file(o, "client-locked.key")));
-	check_error(&r, 0, "tls", "key");
-	ran_fini(&r);
+}
+
+/* What no job could use is found before the first one. */
+Test(run_tls, files_that_are_no_certificate_or_key_are_refused, .timeout = 60)
+{
+	const char *cert = origin_tls_file(o, "client.pem");
+	const char *key = origin_tls_file(o, "client.key");
+	const char *locked = origin_tls_file(o, "client-locked.key");
+	const struct {
+		const char *const *argv;
+		const char *words;
+	} cases[] = {
+		{RUN("--cacert", key), "has no certificate in PEM form"},
+		{RUN("--cert", cert), "--key names another file"},
+		{RUN("--cert", cert, "--key", cert), "has no private key in PEM form"},
+		{RUN("--cert", cert, "--key", locked), "has a password"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ran r = run_url(origin_url(o, "/"), 2, cases[i].argv);
+		check_says(r.io.err, cases[i].words);
+		cr_assert_eq(r.ct, 0);
+		ran_fini(&r);
+	}
+	cr_assert_eq(origin_count(o, "requests"), 0);
 }
 
 /* A handshake for each connection, not for each job. */

@@ -53,6 +53,13 @@ static void write_config(const char *text)
 	cr_assert_eq(fclose(f), 0);
 }
 
+/* A configuration that says nothing, and is a certificate and a key as well. */
+static void write_pem_config(void)
+{
+	write_config("/*\n-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n"
+		     "*/\n");
+}
+
 /* What goes to a descriptor between start and stop. */
 struct capture {
 	FILE *file;
@@ -215,7 +222,7 @@ Test(options, has_the_documented_defaults_of_requests_and_stops, .timeout = 10)
 Test(options, reads_flags_of_requests, .timeout = 10)
 {
 	struct options o;
-	write_config("");
+	write_pem_config();
 	load(&o, "run", "--no-config", "--body=dir:x", "--response-headers",
 		"--data=a=b", "--stall-timeout=0", "--proxy=socks5h://p:1", "--http2",
 		"--compressed", "--cert", file, "--key", file, "--resolve=a:1:::1",
@@ -401,7 +408,7 @@ Test(options, refuses_bad_limits_of_hosts_with_their_line, .timeout = 10)
 Test(options, reads_every_flag, .timeout = 10)
 {
 	struct options o;
-	write_config("");
+	write_pem_config();
 	load(&o, "run", "--output", "out", "--workers", "3", "--concurrency=500",
 		"--unordered", "--window", "1000", "--window-bytes", "2M", "--force",
 		"--body", "none", "--max-body", "0", "--timeout", "2.5",
@@ -761,6 +768,31 @@ Test(options, wants_a_ca_file_that_can_be_read, .timeout = 10)
 	refuse(line, "run", config_flag, NULL);
 }
 
+Test(options, wants_pem_files_that_hold_what_they_are_for, .timeout = 10)
+{
+	static const struct {
+		const char *option, *text, *why;
+	} cases[] = {
+		{"cacert", "#\n", "has no certificate in PEM form"},
+		{"cert", "/*\n-----BEGIN CERTIFICATE-----\n*/\n",
+			"has not both a certificate and its private key in PEM form; "
+			"--key names another file for the key"},
+		{"cert",
+			"/*\n-----BEGIN CERTIFICATE-----\n"
+			"-----BEGIN ENCRYPTED PRIVATE KEY-----\n*/\n",
+			"the private key has a password; take a copy without one"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char line[512], flag[sizeof(file) + 16];
+		write_config(cases[i].text);
+		snprintf(flag, sizeof(flag), "--%s=%s", cases[i].option, file);
+		/* Of a long path the first 64 letters are shown. */
+		snprintf(line, sizeof(line), "--%s %.64s%s: %s", cases[i].option, file,
+			strlen(file) > 64 ? "..." : "", cases[i].why);
+		refuse(line, "run", "--no-config", flag, NULL);
+	}
+}
+
 Test(options, never_shows_a_header_in_an_error, .timeout = 10)
 {
 	char line[512];
@@ -895,6 +927,7 @@ Test(options, reads_back_what_it_prints, .timeout = 10)
 	snprintf(ca, sizeof(ca), "%s/a \"b\" \\ ${c} # 'd' \xc3\xa9", folder);
 	FILE *f = fopen(ca, "w");
 	cr_assert_not_null(f);
+	cr_assert_geq(fputs("-----BEGIN CERTIFICATE-----\n", f), 0);
 	fclose(f);
 	load(&a, "config", "--no-config", "--workers=2", "-c9", "--unordered",
 		"--window=77", "--window-bytes=3M", "--body=none",
