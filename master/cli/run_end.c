@@ -5,12 +5,14 @@
 #include "master/cli/run_end.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/buf.h"
 #include "common/cli/settings.h"
 #include "master/cli/again.h"
 #include "master/cli/message.h"
+#include "master/cli/pack.h"
 #include "master/cli/stats.h"
 #include "master/cli/summary.h"
 
@@ -58,6 +60,14 @@ static enum summary_end how_it_ended(const struct run_end *end)
 	}
 }
 
+/* Not when they went to a pipe or a device. */
+static bool results_are_kept(void)
+{
+	struct stat st;
+	return strcmp(settings.output, "-") != 0 && stat(settings.output, &st) == 0 &&
+	       S_ISREG(st.st_mode);
+}
+
 static struct summary_facts facts_of(const struct run_end *end)
 {
 	return (struct summary_facts){.tally = end->tally,
@@ -65,6 +75,9 @@ static struct summary_facts facts_of(const struct run_end *end)
 		.end = how_it_ended(end),
 		.signal = end->signal,
 		.output = settings.output,
+		.passed_on = !results_are_kept(),
+		.csv = settings.format == FORMAT_CSV,
+		.packed = pack_wanted(settings.output),
 		.workers = end->pool.workers,
 		.workers_lost = end->pool.workers_lost,
 		.jobs_rerun = end->pool.jobs_rerun};
@@ -101,7 +114,7 @@ static void print_summary(const struct run_end *end)
 	struct summary_facts facts = facts_of(end);
 	if (!input_regular(end->input)) {
 		facts.never = "the jobs did not come from a regular file";
-	} else if (strcmp(settings.output, "-") != 0) {
+	} else if (!facts.passed_on) {
 		facts.again = again_command(&again, end->argc, end->argv);
 		facts.retry =
 			again_retry(&retry, end->argc, end->argv, settings.output);

@@ -434,19 +434,13 @@ static void say_details(struct page *p)
 
 /* ------------------------------------------------------------ what to do next */
 
-/* Whether there is something to look at afterwards. */
-static bool results_are_kept(const char *output)
-{
-	return strcmp(output, "-") != 0 && strncmp(output, "/dev/", 5) != 0;
-}
-
 static const char *reason_for_never(const struct summary_facts *f)
 {
 	if (f->never) {
 		return f->never;
 	}
-	return results_are_kept(f->output) ? "its jobs cannot be read a second time"
-					   : "its results are not in a file (-o FILE)";
+	return f->passed_on ? "its results are not in a file (-o FILE)"
+			    : "its jobs cannot be read a second time";
 }
 
 static void say_how_to_go_on(struct page *p)
@@ -471,11 +465,24 @@ static void say_how_to_go_on(struct page *p)
 	}
 }
 
-/* The path as a word that jq does not take for an option. */
-static void say_path_for_jq(struct page *p)
+/* The path as a word that no program takes for an option. */
+static void say_path_for_programs(struct page *p)
 {
 	say(p, "%s", p->facts->output[0] == '-' ? "./" : "");
 	say_path(p);
+}
+
+/* "jq OPTIONS FILE"; jq cannot unpack. */
+static void say_jq(struct page *p, const char *options)
+{
+	if (p->facts->packed) {
+		say(p, "  zcat ");
+		say_path_for_programs(p);
+		say(p, " |\n    jq %s", options);
+	} else {
+		say(p, "  jq %s ", options);
+		say_path_for_programs(p);
+	}
 }
 
 /* These fail the same way however often they are tried. */
@@ -494,29 +501,39 @@ static void say_how_to_retry(struct page *p)
 			p->facts->retry);
 		return;
 	}
-	say(p, "To fetch the URLs of those again:\n"
-	       "  jq -r 'select(.ok|not).url // empty' ");
-	say_path_for_jq(p);
+	if (p->facts->csv) {
+		return;
+	}
+	say(p, "To fetch the URLs of those again:\n");
+	say_jq(p, "-r 'select(.ok|not).url // empty'");
 	say(p, " |\n    poolmap run - -o %s\n",
 		taken ? "retry-2.jsonl" : "retry.jsonl");
 }
 
-static void say_how_to_see_failed(struct page *p)
+static void say_where_failed_are(struct page *p)
+{
+	if (p->facts->csv) {
+		say(p, "\nRows of failed jobs have false in the column ok; errormsg "
+		       "says "
+		       "why.\n");
+	} else if (p->facts->passed_on) {
+		say(p, "\nResults of failed jobs say \"ok\":false; \"errormsg\" says "
+		       "why.\n");
+	} else {
+		say(p, "\nTo see what failed, and why:\n");
+		say_jq(p, "-c 'select(.ok|not) | {index,url,error,errormsg}'");
+		say(p, "\n");
+	}
+}
+
+static void say_what_to_do_with_failed(struct page *p)
 {
 	const struct tally *t = p->tally;
 	if (!tally_failed(t)) {
 		return;
 	}
-	if (!results_are_kept(p->facts->output)) {
-		say(p, "\nResults of failed jobs say \"ok\":false; \"errormsg\" says "
-		       "why.\n");
-		return;
-	}
-	say(p, "\nTo see what failed, and why:\n"
-	       "  jq -c 'select(.ok|not) | {index,url,error,errormsg}' ");
-	say_path_for_jq(p);
-	say(p, "\n");
-	if (tally_failed(t) > hopeless(t)) {
+	say_where_failed_are(p);
+	if (!p->facts->passed_on && tally_failed(t) > hopeless(t)) {
 		say_how_to_retry(p);
 	}
 }
@@ -540,7 +557,7 @@ int summary_render(struct buf *out, const struct summary_facts *facts)
 	say_rows(&page);
 	say_details(&page);
 	say_how_to_go_on(&page);
-	say_how_to_see_failed(&page);
+	say_what_to_do_with_failed(&page);
 	say_what_a_job_is(&page);
 	if (page.err) {
 		out->len = before;

@@ -10,6 +10,7 @@
 #ifndef MASTER_CLI_SUMMARY_H
 #define MASTER_CLI_SUMMARY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/buf.h"
@@ -33,6 +34,8 @@ struct summary_facts {
 	enum summary_end end;
 	int signal;         /* that ended it, with DRAINED and STOPPED */
 	const char *output; /* path, or "-" */
+	bool passed_on;     /* to a pipe or a device: nothing is left in `output` */
+	bool csv, packed;   /* what stands there */
 	unsigned workers;
 	uint64_t workers_lost;
 	uint64_t jobs_rerun;

@@ -326,6 +326,8 @@ Test(run_bad_input, a_full_device, .timeout = 20)
 	check_refused(RUN("-q", "-o", "/dev/full"), "x:1\n", 4, "No space left");
 	check_refused(RUN_IN_SHELL("exec \"$@\" >/dev/full", "-q"), "x:1\n", 4,
 		"No space left");
+	check_refused(RUN("-o", "/dev/full", temp_file("jobs.txt", "x:1\n", 4)), NULL,
+		4, "cannot be resumed: its results are not in a file");
 }
 
 /* Its reader has gone; SIGPIPE must not end it without a word. */

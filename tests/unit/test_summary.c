@@ -116,6 +116,7 @@ Test(summary, of_one_job_that_is_ok, .timeout = 10, .init = begin)
 Test(summary, of_one_failed_job_to_standard_output, .timeout = 10, .init = begin)
 {
 	facts.output = "-";
+	facts.passed_on = true;
 	add(1, OUTCOME_DNS, 0, 1200, 0);
 	cr_assert_str_eq(render(),
 		"Done: the one job failed.\n"
@@ -289,7 +290,7 @@ Test(summary, finds_a_reason_why_it_cannot_go_on, .timeout = 10, .init = begin)
 {
 	facts.end = SUMMARY_INPUT_FAILED;
 	assert_says("cannot be resumed: its jobs cannot be read a second time.\n");
-	facts.output = "-";
+	facts.passed_on = true;
 	assert_says("cannot be resumed: its results are not in a file (-o FILE).\n");
 }
 
@@ -457,10 +458,32 @@ Test(summary, writes_the_output_as_a_shell_and_jq_need_it, .timeout = 10, .init 
 	assert_says("empty' retry.jsonl |\n    poolmap run - -o retry-2.jsonl\n");
 }
 
+Test(summary, unpacks_for_jq, .timeout = 10, .init = begin)
+{
+	add(1, OUTCOME_TIMEOUT, 0, 1, 0);
+	facts.output = "-x.jsonl.gz";
+	facts.packed = true;
+	assert_says("  zcat ./-x.jsonl.gz |\n    jq -c 'select(.ok|not) | {index,");
+	assert_says("zcat ./-x.jsonl.gz |\n    jq -r 'select(.ok|not).url // empty' |\n"
+		    "    poolmap run - -o retry.jsonl\n");
+}
+
+Test(summary, knows_that_jq_reads_no_csv, .timeout = 10, .init = begin)
+{
+	add(1, OUTCOME_TIMEOUT, 0, 1, 0);
+	facts.output = "x.csv";
+	facts.csv = true;
+	assert_says("Rows of failed jobs have false in the column ok;");
+	assert_does_not_say("jq");
+	facts.retry = "poolmap run --retry-failed x.csv -o y.csv";
+	assert_says("why.\nTo run those again, into a file that has all results:\n");
+}
+
 Test(summary, does_not_search_results_that_are_gone, .timeout = 10, .init = begin)
 {
 	add(1, OUTCOME_TIMEOUT, 0, 1, 0);
 	facts.output = "/dev/null";
+	facts.passed_on = true;
 	assert_says("\n  results    /dev/null\n");
 	assert_says("Results of failed jobs say \"ok\":false;");
 	assert_does_not_say("jq");
