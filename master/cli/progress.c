@@ -222,10 +222,12 @@ static void wipe(struct progress *p)
 	buf_fini(&out);
 }
 
-void progress_init(struct progress *p, int fd, enum progress_mode mode)
+void progress_init(struct progress *p, int fd, enum progress_mode mode, uint64_t now_us)
 {
-	*p = (struct progress){
-		.fd = fd, .on = mode != PROGRESS_NONE && fcntl(fd, F_GETFD) >= 0};
+	*p = (struct progress){.fd = fd,
+		.on = mode != PROGRESS_NONE && fcntl(fd, F_GETFD) >= 0,
+		.start_us = now_us,
+		.last_us = now_us};
 	bool bar = mode == PROGRESS_AUTO || mode == PROGRESS_BAR;
 	p->mode = !bar ? mode : isatty(fd) ? PROGRESS_BAR : PROGRESS_LOG;
 	p->escapes = knows_escapes();

@@ -37,8 +37,8 @@ struct progress {
 	bool on;
 	enum progress_mode mode; /* BAR, LOG or JSON */
 	bool escapes;            /* the terminal knows "erase to end of line" */
-	bool begun;              /* last_us holds */
-	uint64_t first_us;       /* of the first call */
+	bool begun;              /* the bar was drawn */
+	uint64_t start_us;       /* of the run */
 	uint64_t last_us;        /* when the line was drawn last */
 	size_t shown;            /* columns of the line that stands there; 0: none */
 };
@@ -58,9 +58,11 @@ struct progress_facts {
 #define PROGRESS_LOG_US 10000000u
 #define PROGRESS_JSON_US 1000000u
 
-/* Tell it to `fd`, standard error.  AUTO is the line if that is a terminal, else
- * text; a line that is asked for where there is no terminal is text, too. */
-void progress_init(struct progress *p, int fd, enum progress_mode mode);
+/* Tell it to `fd`, standard error, of a run that starts now.  AUTO is the line if
+ * that is a terminal, else text; a line that is asked for where there is no terminal
+ * is text, too. */
+void progress_init(
+	struct progress *p, int fd, enum progress_mode mode, uint64_t now_us);
 
 /* Show the facts, unless the line is younger than a fifth of a second.  Does
  * not block; what fails is not reported. */

@@ -122,7 +122,7 @@ static void tell(
 {
 	struct buf line = {0};
 	int err = p->mode == PROGRESS_JSON
-			  ? progress_json(&line, facts, now_us - p->first_us)
+			  ? progress_json(&line, facts, now_us - p->start_us)
 			  : progress_text(&line, facts);
 	if (!err && progress_takes_bytes(p->fd) &&
 		write(p->fd, line.data, line.len) < 0) {
@@ -135,10 +135,6 @@ void progress_log(struct progress *p, const struct progress_facts *facts,
 	uint64_t now_us, bool last)
 {
 	uint64_t every = p->mode == PROGRESS_JSON ? PROGRESS_JSON_US : PROGRESS_LOG_US;
-	if (!p->begun) {
-		p->begun = true;
-		p->first_us = p->last_us = now_us;
-	}
 	if (last || now_us - p->last_us >= every) {
 		p->last_us = now_us;
 		tell(p, facts, now_us);

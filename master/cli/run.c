@@ -601,7 +601,7 @@ static int go(struct run *run, int argc, char **argv)
 {
 	run->begin_us = clock_now_us();
 	run->total = settings.total;
-	progress_init(&run->progress, STDERR_FILENO, progress_wanted());
+	progress_init(&run->progress, STDERR_FILENO, progress_wanted(), run->begin_us);
 	message_before(clear_progress, &run->progress);
 	if (pace_init(&run->pace, &settings, run->pool)) {
 		message_print("run", "out of memory");

@@ -599,6 +599,9 @@ static void check_rate(
 		cr_assert(shown <= limit * 1.1 || seconds_in(line, "elapsed") < 1,
 			"%.1f/s are shown, of %.1f", shown, limit);
 	}
+	cr_assert_geq(seconds_in(json_array_get(lines, json_array_size(lines) - 1),
+			      "elapsed"),
+		(double)us / 1e6);
 	cr_assert(seen * 0.9 < shown && shown < seen * 1.1,
 		"%.1f/s are shown, the server saw %.1f", shown, seen);
 	json_decref(lines);

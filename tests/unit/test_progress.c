@@ -62,7 +62,7 @@ static void open_terminal(void)
 static void begin(void)
 {
 	open_terminal();
-	progress_init(&p, terminal, PROGRESS_BAR);
+	progress_init(&p, terminal, PROGRESS_BAR, 0);
 }
 
 /* What has arrived up to `end`, without it. */
@@ -228,7 +228,7 @@ static void begin_dumb(void)
 {
 	open_terminal();
 	setenv("TERM", "dumb", 1);
-	progress_init(&p, terminal, PROGRESS_BAR);
+	progress_init(&p, terminal, PROGRESS_BAR, 0);
 }
 
 Test(progress, pads_with_spaces_on_a_dumb_terminal, .timeout = 20, .init = begin_dumb)
@@ -267,11 +267,11 @@ Test(progress, pads_no_further_than_a_terminal_that_shrank, .timeout = 20,
 Test(progress, trusts_no_terminal_without_a_name, .timeout = 20, .init = open_terminal)
 {
 	unsetenv("TERM");
-	progress_init(&p, terminal, PROGRESS_BAR);
+	progress_init(&p, terminal, PROGRESS_BAR, 0);
 	progress_draw(&p, &facts, 0);
 	cr_assert_str_eq(arrived(), "\r" FULL_LINE);
 	setenv("TERM", "", 1);
-	progress_init(&p, terminal, PROGRESS_BAR);
+	progress_init(&p, terminal, PROGRESS_BAR, 0);
 	progress_draw(&p, &facts, 0);
 	cr_assert_str_eq(arrived(), "\r" FULL_LINE);
 }
@@ -280,7 +280,7 @@ Test(progress, trusts_no_terminal_without_a_name, .timeout = 20, .init = open_te
 
 Test(progress, is_silent_when_it_is_not_wanted, .timeout = 20, .init = open_terminal)
 {
-	progress_init(&p, terminal, PROGRESS_NONE);
+	progress_init(&p, terminal, PROGRESS_NONE, 0);
 	progress_draw(&p, &facts, 0);
 	progress_clear(&p);
 	cr_assert_str_eq(arrived(), "");
@@ -290,7 +290,7 @@ Test(progress, is_silent_when_standard_error_is_no_terminal, .timeout = 20)
 {
 	int ends[2];
 	cr_assert_eq(pipe(ends), 0);
-	progress_init(&p, ends[1], PROGRESS_BAR);
+	progress_init(&p, ends[1], PROGRESS_BAR, 0);
 	progress_draw(&p, &facts, 0);
 	progress_clear(&p);
 	cr_assert_eq(write(ends[1], MARK, strlen(MARK)), (ssize_t)strlen(MARK));
@@ -302,7 +302,7 @@ Test(progress, survives_a_closed_standard_error, .timeout = 20, .init = begin)
 	close(terminal);
 	progress_draw(&p, &facts, 0);
 	progress_clear(&p);
-	progress_init(&p, terminal, PROGRESS_BAR);
+	progress_init(&p, terminal, PROGRESS_BAR, 0);
 	progress_draw(&p, &facts, 1000000);
 	progress_clear(&p);
 	cr_assert(!p.on);
@@ -344,7 +344,7 @@ static void draw_in_a_background_group(const char *name)
 	if (pid == 0) {
 		setpgid(0, 0);
 		int fd = open(name, O_RDWR | O_NOCTTY);
-		progress_init(&p, fd, PROGRESS_BAR);
+		progress_init(&p, fd, PROGRESS_BAR, 0);
 		progress_draw(&p, &facts, 0);
 		_exit(p.on && !p.shown ? 0 : 1);
 	}
@@ -448,7 +448,7 @@ Test(progress, writes_a_line_every_ten_seconds_into_a_file, .timeout = 20)
 {
 	int ends[2];
 	open_pipe(ends);
-	progress_init(&p, ends[1], PROGRESS_AUTO);
+	progress_init(&p, ends[1], PROGRESS_AUTO, 5);
 	for (uint64_t now_us = 5; now_us < 10000005; now_us += 200000) {
 		progress_draw(&p, &half_way, now_us);
 	}
@@ -470,8 +470,7 @@ Test(progress, writes_an_object_each_second_and_at_the_end, .timeout = 20)
 	char wanted[400];
 	int ends[2];
 	open_pipe(ends);
-	progress_init(&p, ends[1], PROGRESS_JSON);
-	progress_draw(&p, &half_way, 100);
+	progress_init(&p, ends[1], PROGRESS_JSON, 100);
 	progress_draw(&p, &half_way, 900000);
 	cr_assert_str_eq(take(ends[0]), "");
 	progress_draw(&p, &half_way, 1000100);
@@ -493,7 +492,7 @@ Test(progress, does_not_wait_for_who_reads_its_lines, .timeout = 20)
 	}
 	cr_assert_eq(fcntl(ends[1], F_SETFL, 0), 0);
 	alarm(10);
-	progress_init(&p, ends[1], PROGRESS_JSON);
+	progress_init(&p, ends[1], PROGRESS_JSON, 0);
 	progress_draw(&p, &half_way, 0);
 	progress_draw(&p, &half_way, 2000000);
 	progress_end(&p, &half_way, 4000000);
