@@ -187,7 +187,10 @@ __attribute__((format(printf, 2, 0))) static void on_error(
 		text[len - 1] = '\0';
 		fail_unknown(cfg, text + sizeof(unknown) - 1);
 	} else {
-		fail(cfg->line, "%s (a line is: NAME = VALUE)", text);
+		fail(cfg->line,
+			"%s (a line is: NAME = VALUE, and values with commas or "
+			"spaces are in quotes)",
+			text);
 	}
 }
 

@@ -256,6 +256,7 @@ Test(config, refuses_what_is_not_well_formed, .timeout = 10)
 		const char *part;
 	} cases[] = {
 		{"\nworkers\n", 2, "a line is: NAME = VALUE"},
+		{"accept = 200..299,304\n", 1, "values with commas or spaces are in"},
 		{"workers = \n\n", 1, "premature end"},
 		{"workers 3\n", 1, "equal sign"},
 		{"= 3\n", 1, "unexpected token"},
