@@ -192,7 +192,8 @@ static void classify_code(const struct engine_evidence *e, struct pm_failure *fa
 {
 	int error = class_of(e);
 	const char *text = e->message;
-	if (!*text && error == PM_EHEADERSIZE) {
+	/* What libcurl says of large heads, if anything, is of its own insides. */
+	if (error == PM_EHEADERSIZE) {
 		text = "a response header is too large";
 	} else if (!*text) {
 		text = curl_easy_strerror((CURLcode)e->code);

@@ -119,6 +119,16 @@ Test(engine_errors, words_decide_where_a_code_is_too_coarse, .timeout = 10)
 	}
 }
 
+Test(engine_errors, large_heads_are_said_to_be_that, .timeout = 10)
+{
+	struct engine_evidence e = {.code = 56,
+		.message = "h2_process_pending_input: nghttp2_session_mem_recv() "
+			   "returned -902:The user callback function failed"};
+	struct pm_failure f;
+	engine_classify(&e, &f);
+	cr_assert_str_eq(f.message, "a response header is too large");
+}
+
 Test(engine_errors, words_of_a_connection_before_tell_nothing, .timeout = 10)
 {
 	struct engine_evidence e = {
