@@ -8,12 +8,17 @@
 #ifndef COMMON_CLI_ROBOTS_TASK_H
 #define COMMON_CLI_ROBOTS_TASK_H
 
+#include <stdint.h>
+
 #include "common/poolmap.h"
 
 /* What a broken connection or a status of 5xx kept from coming is fetched once more, a
- * second later.  The argument is the URL.  The result is a uint32_t, the status or 0
- * when there was no answer, and the body, of which no more than ROBOTS_TEXT_MAX bytes.
- */
+ * second later.  The argument is the URL.  The result is the struct and the body, of
+ * which no more than ROBOTS_TEXT_MAX bytes. */
+struct robots_reply {
+	uint32_t status; /* 0: there was no answer that can be read */
+	int32_t error;   /* with 0: the pm_error of the fetch */
+};
 int robots_task(pm_task *task, const void *url, size_t len);
 
 #endif

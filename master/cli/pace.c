@@ -28,14 +28,16 @@ static void got_robots(pm_future *future, void *ctx)
 {
 	struct inquiry *q = ctx;
 	const struct pm_result *r = pm_future_result(future);
-	uint32_t status = 0;
-	bool whole = !r->error && r->len >= sizeof status;
-	const char *body = whole ? (const char *)r->bytes + sizeof status : "";
-	if (whole) {
-		memcpy(&status, r->bytes, sizeof status);
+	struct robots_reply reply = {.error = r->error};
+	struct polite_reply got = {.body = ""};
+	if (!r->error && r->len >= sizeof reply) {
+		memcpy(&reply, r->bytes, sizeof reply);
+		got.body = (const char *)r->bytes + sizeof reply;
+		got.len = r->len - sizeof reply;
 	}
-	polite_answer(q->pace->polite, q->lane, clock_now_ms(), status, body,
-		whole ? r->len - sizeof status : 0);
+	got.http_code = reply.status;
+	got.error = reply.error;
+	polite_answer(q->pace->polite, q->lane, clock_now_ms(), &got);
 	list_remove(&q->pace->inquiries, &q->node);
 	pm_future_free(&q->future);
 	free(q);
@@ -66,7 +68,8 @@ static void fetch_robots(void *ctx, const char *lane, const char *url)
 	}
 	if (!q || !submit(q, url)) {
 		free(q);
-		polite_answer(p->polite, lane, clock_now_ms(), 0, "", 0);
+		struct polite_reply none = {.error = PM_ENOMEM, .body = ""};
+		polite_answer(p->polite, lane, clock_now_ms(), &none);
 	}
 }
 

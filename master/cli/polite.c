@@ -28,6 +28,7 @@ struct host {
 	bool behind; /* it is old, and the lane waits for a new one */
 	enum robots_answer answer;
 	unsigned http_code;
+	int error;             /* with http_code 0 */
 	uint64_t until_ms;     /* the answer is good */
 	struct robots *robots; /* for ROBOTS_RULES */
 	char lane[];
@@ -39,7 +40,7 @@ struct polite {
 	size_t cap, ct;
 	struct list idle;
 	size_t rule_bytes;
-	char text[PM_LANE_MAX + 128]; /* URL or message */
+	char text[PM_LANE_MAX + 192]; /* URL or message */
 };
 
 /* --------------------------------------------------------------------- the table */
@@ -238,12 +239,12 @@ void polite_lane(struct polite *p, const char *lane, uint64_t now_ms,
 /* --------------------------------------------------------------------- the answer */
 
 /* The rules in an answer, as far as there are some and there is room. */
-static enum robots_answer read_answer(struct polite *p, unsigned http_code,
-	const char *body, size_t len, struct robots **robots)
+static enum robots_answer read_answer(
+	struct polite *p, const struct polite_reply *reply, struct robots **robots)
 {
-	enum robots_answer answer = robots_answer_of(http_code);
+	enum robots_answer answer = robots_answer_of(reply->http_code);
 	*robots = NULL;
-	if (answer == ROBOTS_RULES && robots_parse(robots, body, len)) {
+	if (answer == ROBOTS_RULES && robots_parse(robots, reply->body, reply->len)) {
 		return ROBOTS_UNREACHABLE;
 	}
 	if (*robots && !make_room(p, robots_bytes(*robots))) {
@@ -255,19 +256,20 @@ static enum robots_answer read_answer(struct polite *p, unsigned http_code,
 }
 
 void polite_answer(struct polite *p, const char *lane, uint64_t now_ms,
-	unsigned http_code, const char *body, size_t len)
+	const struct polite_reply *reply)
 {
 	struct host *h = find(p, lane);
 	struct robots *robots;
 	if (!h || !h->fetching) {
 		return;
 	}
-	enum robots_answer answer = read_answer(p, http_code, body, len, &robots);
+	enum robots_answer answer = read_answer(p, reply, &robots);
 	bool failed = answer == ROBOTS_UNREACHABLE;
 	if (!failed || !h->known || h->answer == ROBOTS_UNREACHABLE) {
 		set_rules(p, h, robots);
 		h->answer = answer;
-		h->http_code = http_code;
+		h->http_code = reply->http_code;
+		h->error = reply->error;
 	}
 	h->until_ms = now_ms + (failed ? POLITE_AGAIN_MS : POLITE_FRESH_MS);
 	h->fetching = h->behind = false;
@@ -282,7 +284,8 @@ void polite_answer(struct polite *p, const char *lane, uint64_t now_ms,
 
 static const char *unreachable(struct polite *p, const struct host *h)
 {
-	char why[32] = "no response";
+	char why[80];
+	snprintf(why, sizeof why, "%s", pm_error_text(h->error));
 	if (robots_answer_of(h->http_code) == ROBOTS_RULES) {
 		snprintf(why, sizeof why, "no room for its rules");
 	} else if (h->http_code) {

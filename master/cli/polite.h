@@ -76,10 +76,17 @@ void polite_drop(struct polite *polite, const char *lane);
 void polite_lane(struct polite *polite, const char *lane, uint64_t now_ms,
 	struct pm_lane_limits *limits);
 
-/* The request for a robots.txt has ended: with this status and body, or with 0 when
- * no response arrived.  A body that was cut off at ROBOTS_TEXT_MAX is fine. */
+/* A body that was cut off at ROBOTS_TEXT_MAX is fine. */
+struct polite_reply {
+	unsigned http_code; /* 0: no response arrived */
+	int error;          /* then why; a pm_error */
+	const char *body;
+	size_t len;
+};
+
+/* The request for a robots.txt has ended. */
 void polite_answer(struct polite *polite, const char *lane, uint64_t now_ms,
-	unsigned http_code, const char *body, size_t len);
+	const struct polite_reply *reply);
 
 /* May a job of this lane fetch this path and query (host_target())?  NULL: it may.
  * Otherwise why not, for people; valid until the next call. */

@@ -595,6 +595,8 @@ Test(run_polite, robots_that_does_not_come_forbids_all, .timeout = 90)
 		RUN("--polite", "--dns-servers", "127.0.0.1:1", "--timeout", "2"));
 	check_status(&r, 1);
 	check_class(&r, 0, "robots");
+	check_says(text_in(result_at(&r, 0), "errormsg"),
+		"robots.txt cannot be read (the host name cannot be resolved), so");
 	ran_fini(&r);
 }
 

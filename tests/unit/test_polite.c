@@ -31,8 +31,10 @@ static void on_fetch(void *ctx, const char *lane, const char *url)
 	rig->fetch_ct++;
 	snprintf(rig->url, sizeof rig->url, "%s", url);
 	if (rig->at_once) {
-		polite_answer(
-			rig->polite, lane, 0, 200, rig->at_once, strlen(rig->at_once));
+		polite_answer(rig->polite, lane, 0,
+			&(struct polite_reply){.http_code = 200,
+				.body = rig->at_once,
+				.len = strlen(rig->at_once)});
 	}
 }
 
@@ -57,7 +59,11 @@ static void open_rig(struct rig *rig, size_t hosts_max, size_t bytes_max)
 static void answer(struct rig *rig, const char *lane, uint64_t now_ms, unsigned code,
 	const char *body)
 {
-	polite_answer(rig->polite, lane, now_ms, code, body, strlen(body));
+	polite_answer(rig->polite, lane, now_ms,
+		&(struct polite_reply){.http_code = code,
+			.error = code ? 0 : PM_EDNS,
+			.body = body,
+			.len = strlen(body)});
 }
 
 /* A job of the lane is read, and the lane is new. */
@@ -143,7 +149,8 @@ Test(polite, takes_an_answer_as_the_rfc_does, .timeout = 60)
 		"fetched");
 	expect_answer(429, false, NULL);
 	expect_answer(0, false,
-		"http://a.com/robots.txt cannot be read (no response), so nothing may "
+		"http://a.com/robots.txt cannot be read (the host name cannot be "
+		"resolved), so nothing may "
 		"be "
 		"fetched");
 }
@@ -393,7 +400,11 @@ static void play_answer(struct play *play, uint64_t *state, size_t i, uint64_t n
 	}
 	m->known = true;
 	m->since_ms = now_ms;
-	polite_answer(play->polite, name, now_ms, code, body, strlen(body));
+	polite_answer(play->polite, name, now_ms,
+		&(struct polite_reply){.http_code = code,
+			.error = code ? 0 : PM_EDNS,
+			.body = body,
+			.len = strlen(body)});
 }
 
 static void play_one(struct play *play, uint64_t *state, uint64_t now_ms)

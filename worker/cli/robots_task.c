@@ -26,10 +26,11 @@ static int keep(void *ctx, const void *bytes, size_t len)
 	return err || len <= room ? err : PM_EBODYSIZE;
 }
 
-static int answer(pm_task *task, uint32_t status, const struct buf *body)
+static int answer(pm_task *task, uint32_t status, int why, const struct buf *body)
 {
 	struct buf out = {0};
-	int err = buf_put(&out, &status, sizeof status);
+	struct robots_reply reply = {.status = status, .error = why};
+	int err = buf_put(&out, &reply, sizeof reply);
 	if (!err) {
 		err = buf_put(&out, body->data, body->len);
 	}
@@ -76,7 +77,7 @@ static int fetch(pm_task *task, struct fetch_request *r)
 		err = pm_sleep(task, ROBOTS_PAUSE_MS);
 		err = err ? err : ask(task, r, &body, &status, &why);
 	}
-	err = err ? err : answer(task, status, &body);
+	err = err ? err : answer(task, status, why, &body);
 	buf_fini(&body);
 	return err;
 }
