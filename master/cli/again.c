@@ -8,7 +8,73 @@
 #include <string.h>
 
 #include "common/poolmap.h"
+#include "master/cli/secret.h"
 #include "master/cli/shell_word.h"
+
+/* --------------------------------------------------------------------- secrets */
+
+struct secret_option {
+	char letter;
+	const char *name;
+	bool (*has_secret)(const char *value);
+	const char *shown; /* instead: what the option refuses */
+};
+
+/* Of the option that the word is, if it has one; *at: where its value begins, behind
+ * the word when it is the next one. */
+static const struct secret_option *secret_option(const char *word, size_t *at)
+{
+	static const struct secret_option all[] = {
+		{'H', "--header", secret_header, "<hidden>"},
+		{'d', "--data", secret_data, "@<hidden>"},
+		{'\0', "--proxy", secret_proxy, "<hidden>"}};
+	size_t flags = word[0] == '-' ? 1 + strspn(word + 1, "qk") : 0;
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		const struct secret_option *s = &all[i];
+		size_t len = strlen(s->name);
+		if (flags && s->letter && word[flags] == s->letter) {
+			*at = word[flags + 1] ? flags + 1 : flags + 2;
+			return s;
+		}
+		if (strncmp(word, s->name, len) == 0 &&
+			(!word[len] || word[len] == '=')) {
+			*at = len + 1;
+			return s;
+		}
+	}
+	return NULL;
+}
+
+static int put_hidden(
+	struct buf *out, const char *word, size_t len, const struct secret_option *s)
+{
+	struct buf text = {0};
+	int err = len ? buf_put(&text, word, len) : 0;
+	err = err ? err : buf_puts(&text, s->shown);
+	const char *shown = err ? NULL : buf_text(&text);
+	err = shown ? shell_word(out, shown) : PM_ENOMEM;
+	buf_fini(&text);
+	return err;
+}
+
+/* Put argv[i].  The command goes to logs, so that secrets are left out; it is refused
+ * then, until they are put back. */
+static int put_word(struct buf *out, char **argv, int i)
+{
+	size_t at = 0;
+	const struct secret_option *s = secret_option(argv[i], &at);
+	if (s && at <= strlen(argv[i])) {
+		return s->has_secret(argv[i] + at) ? put_hidden(out, argv[i], at, s)
+						   : shell_word(out, argv[i]);
+	}
+	s = i > 0 ? secret_option(argv[i - 1], &at) : NULL;
+	if (s && at > strlen(argv[i - 1]) && s->has_secret(argv[i])) {
+		return put_hidden(out, "", 0, s);
+	}
+	return shell_word(out, argv[i]);
+}
+
+/* -------------------------------------------------------------------- going on */
 
 static bool is_force_or_resume(const char *arg)
 {
@@ -27,7 +93,7 @@ const char *again_command(struct buf *out, int argc, char **argv)
 			err = buf_put(out, " ", 1);
 		}
 		if (!err) {
-			err = shell_word(out, argv[i]);
+			err = put_word(out, argv, i);
 		}
 		if (!err && i == 1) {
 			err = buf_puts(out, " --resume"); /* behind the word `run` */
@@ -104,7 +170,7 @@ const char *again_retry(struct buf *out, int argc, char **argv, const char *resu
 			return NULL;
 		}
 		err = i > 0 ? buf_put(out, " ", 1) : 0;
-		err = err ? err : shell_word(out, argv[i]);
+		err = err ? err : put_word(out, argv, i);
 		if (!err && i == 1) {
 			err = put_retry(out, results); /* behind the word `run` */
 		}

@@ -2,6 +2,8 @@
  *
  * again - the command that goes on with a run, ready for a shell.
  *
+ * Secrets of --header, --data and --proxy are replaced by <hidden>, which those refuse.
+ *
  * Runs in: the master of the command.  Pure.
  */
 #ifndef MASTER_CLI_AGAIN_H

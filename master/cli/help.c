@@ -7,11 +7,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/buf.h"
 #include "common/poolmap.h"
 #include "master/cli/message.h"
+#include "master/cli/secret.h"
 #include "master/cli/store.h"
 
 enum { WIDTH = 79, HELP_COLUMN = 29, SOURCE_COLUMN = 32 };
@@ -265,18 +265,6 @@ static void put_source(struct buf *line, const struct options *o,
 	}
 }
 
-static bool is_secret(const char *header)
-{
-	static const char *const names[] = {
-		"Authorization:", "Proxy-Authorization:", "Cookie:"};
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strncasecmp(header, names[i], strlen(names[i])) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* A file name may hold a line end, and must not make a line of its own. */
 static void print_line(struct buf *line)
 {
@@ -288,16 +276,15 @@ static void print_line(struct buf *line)
 	buf_clear(line);
 }
 
-/* Header and proxy may have a password in them, and data may be one. */
 static bool is_hidden(const struct option_row *row, const char *text)
 {
 	switch (row->kind) {
 	case KIND_HEADERS:
-		return is_secret(text);
+		return secret_header(text);
 	case KIND_PROXY:
-		return strchr(text, '@') != NULL;
+		return secret_proxy(text);
 	case KIND_DATA:
-		return *text && *text != '@';
+		return secret_data(text);
 	default:
 		return false;
 	}

@@ -32,6 +32,7 @@
 #include "master/cli/progress.h"
 #include "master/cli/stats.h"
 #include "master/cli/run_end.h"
+#include "master/cli/secret.h"
 #include "common/cli/fetch_task.h"
 
 enum {
@@ -88,17 +89,20 @@ static void give_up(struct run *run, int error)
 	pm_pool_cancel(run->pool);
 }
 
-/* Which job was one too many.  Its URL only: headers and bodies have secrets. */
+/* Which job was one too many.  Its URL only, and not who asks: headers and bodies have
+ * secrets. */
 static void say_halted(const struct run *run, const struct pm_result *result,
 	const struct outcome *outcome)
 {
 	struct job job;
 	uint64_t index = 0;
 	int err = job_read(&job, &index, result->arg, result->arg_len);
+	const char *url = !err && job.url ? job.url : "no URL";
+	size_t at, len = secret_user(url, &at);
 	message_print("halted",
-		"%" PRIu64 " failed, at last job %" PRIu64 " with %s: %s",
-		run->halt.failed, index, outcome_class_name(outcome->class),
-		!err && job.url ? job.url : "no URL");
+		"%" PRIu64 " failed, at last job %" PRIu64 " with %s: %.*s%s",
+		run->halt.failed, index, outcome_class_name(outcome->class), (int)at,
+		url, url + at + len);
 	job_fini(&job);
 }
 

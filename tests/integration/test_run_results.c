@@ -154,6 +154,24 @@ static const char *slow_jobs(size_t fail_at, size_t ct)
 	return jobs_file(&jobs);
 }
 
+/* Standard error ends up in logs. */
+Test(run_results, what_is_said_has_no_secret, .timeout = 60)
+{
+	const char *url = keep_printf(
+		"http://me:hunter1@127.0.0.1:%u/status/404\n", origin_port(o));
+	const char *jobs = temp_file("jobs.txt", url, strlen(url));
+	const char *const ends[] = {"--halt=soon,fail=1", "--halt=never"};
+	for (size_t i = 0; i < 2; i++) {
+		struct ran r = run_to_end(
+			NULL, RUN("-H", "Authorization: hunter2", "-d", "hunter3", "-o",
+				      new_path("results.jsonl"), ends[i], jobs));
+		check_status(&r, i ? 1 : 7);
+		check_says(r.io.err, "-H '<hidden>' -d '@<hidden>'");
+		cr_assert_null(strstr(r.io.err, "hunter"), "%s", r.io.err);
+		ran_fini(&r);
+	}
+}
+
 /* In order, the failure stands behind results that do not come for long. */
 static void check_halt_now(const char *order)
 {

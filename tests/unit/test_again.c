@@ -126,6 +126,30 @@ Test(again, quotes_what_a_shell_would_change, .timeout = 10)
 	EXPECT_ALL(examples);
 }
 
+Test(again, shows_no_secret, .timeout = 10)
+{
+	static const struct example examples[] = {
+		{{"poolmap", "run", "-H", "Authorization: x", "-H", "A: b"},
+			"poolmap run --resume -H '<hidden>' -H 'A: b'"},
+		{{"poolmap", "run", "-HCookie:x", "--header=cookie: x", "--header",
+			 "X-Api-Key: x"},
+			"poolmap run --resume '-H<hidden>' '--header=<hidden>' "
+			"--header '<hidden>'"},
+		{{"poolmap", "run", "-qkH", "Cookie: x", "-qHCookie: x"},
+			"poolmap run --resume -qkH '<hidden>' '-qH<hidden>'"},
+		{{"poolmap", "run", "-d", "x", "-dx", "--data=x", "-d", "@x"},
+			"poolmap run --resume -d '@<hidden>' '-d@<hidden>' "
+			"'--data=@<hidden>' -d @x"},
+		{{"poolmap", "run", "--proxy", "http://u:p@h", "--proxy=u:p@h",
+			 "--proxy", "http://h"},
+			"poolmap run --resume --proxy '<hidden>' '--proxy=<hidden>' "
+			"--proxy http://h"},
+		{{"poolmap", "run", "--data=", "--proxy="},
+			"poolmap run --resume --data= --proxy="},
+	};
+	EXPECT_ALL(examples);
+}
+
 Test(again, writes_behind_what_is_there, .timeout = 10)
 {
 	char run[] = "run", poolmap[] = "poolmap";
