@@ -50,8 +50,8 @@ static void refuse_syntax(struct job *job, const json_error_t *why, size_t offse
 	switch (json_error_code(why)) {
 	case json_error_numeric_overflow:
 		refuse(job,
-			"the number that ends at byte %zu does not fit into 64 bits: "
-			"write it as a string",
+			"the number that ends at byte %zu is too large: write it as a "
+			"string",
 			at);
 		break;
 	case json_error_duplicate_key:
@@ -159,8 +159,9 @@ static int read_connect_timeout(const struct member *m)
 /* A whole number from 0 to `max`; -1, and refused, if it is none. */
 static long whole(const struct member *m, const char *key, long max)
 {
-	json_int_t n = json_integer_value(m->value);
-	if (!json_is_integer(m->value) || n < 0 || n > max) {
+	double n = json_number_value(m->value); /* 2.0 is as whole as 2 */
+	if (!json_is_number(m->value) || !(n >= 0 && n <= (double)max) ||
+		n != (double)(long)n) {
 		refuse(m->job, "\"%s\" must be a whole number from 0 to %ld", key, max);
 		return -1;
 	}
@@ -508,6 +509,18 @@ static int read_members(
 	return 0;
 }
 
+/* Integers of more than 64 bits can only be in what is echoed, and that is done from
+ * the text: as what they are read does not matter. */
+static json_t *load_object(const char *text, size_t len, json_error_t *why)
+{
+	const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL;
+	json_t *root = json_loadb(text, len, flags, why);
+	if (!root && json_error_code(why) == json_error_numeric_overflow) {
+		root = json_loadb(text, len, flags | JSON_DECODE_INT_AS_REAL, why);
+	}
+	return root;
+}
+
 /* `text` starts with `{`; it stands `offset` bytes into its line. */
 static int parse_object(struct job *job, const char *text, size_t len, size_t offset)
 {
@@ -521,8 +534,7 @@ static int parse_object(struct job *job, const char *text, size_t len, size_t of
 	}
 	job->owned = own;
 	json_error_t why;
-	own->root =
-		json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+	own->root = load_object(text, len, &why);
 	if (own->root) {
 		return read_members(job, own, text, len);
 	}
