@@ -89,6 +89,17 @@ static const char *fields_conflict(const struct options *o)
 	return is_flag(o, OPTION_FIELDS) && !is_csv ? "needs --format csv" : NULL;
 }
 
+/* A job with a method or a body of its own could still be sent, but who says both
+ * for all jobs means something else. */
+static const char *data_conflict(const struct options *o)
+{
+	const struct settings *s = &o->settings;
+	bool is_head = s->method && strcmp(s->method, "HEAD") == 0;
+	return is_head && s->data && *s->data
+		       ? "cannot be used with --method HEAD; such a request has no body"
+		       : NULL;
+}
+
 static const char *key_conflict(const struct options *o)
 {
 	return o->settings.key && !o->settings.cert ? "needs --cert" : NULL;
@@ -118,8 +129,8 @@ static int check_conflicts(const struct options *o)
 	} conflicts[] = {{OPTION_RESUME, resume_conflict},
 		{OPTION_RETRY_FAILED, retry_failed_conflict},
 		{OPTION_CSV, csv_conflict}, {OPTION_URL_COLUMN, url_column_conflict},
-		{OPTION_FIELDS, fields_conflict}, {OPTION_KEY, key_conflict},
-		{OPTION_FAIL_FAST, fail_fast_conflict},
+		{OPTION_FIELDS, fields_conflict}, {OPTION_DATA, data_conflict},
+		{OPTION_KEY, key_conflict}, {OPTION_FAIL_FAST, fail_fast_conflict},
 		{OPTION_WORKER_MEMORY, worker_memory_conflict}};
 	for (size_t i = 0; i < sizeof(conflicts) / sizeof(conflicts[0]); i++) {
 		const char *why = conflicts[i].why(o);

@@ -28,6 +28,9 @@ int values_method(const char *text, struct value_error *why)
 			"spaces",
 			(int)VALUES_METHOD_MAX);
 	}
+	if (strcmp(text, "CONNECT") == 0) {
+		return values_refuse(why, "makes a tunnel, not a response");
+	}
 	return 0;
 }
 

@@ -196,6 +196,8 @@ Test(run_bad_input, options_that_make_no_sense, .timeout = 30)
 		{RUN("-H", "no colon"), "--header"},
 		{RUN("-H", "A: b\r\nC: d"), "control character"},
 		{RUN("-X", "GE T"), "not a method"},
+		{RUN("-X", "CONNECT"), "makes a tunnel"},
+		{RUN("-X", "HEAD", "-d", "x"), "--data: cannot be used with"},
 		{RUN("-o"), "--output: needs a value"},
 		{RUN("-o", ""), "--output \"\": is empty"},
 		{RUN("--concurency", "1"), "did you mean --concurrency?"},

@@ -22,7 +22,7 @@ Test(values_http, takes_any_token_as_a_method, .timeout = 10)
 		cr_assert_eq(values_method(good[i], &why), 0, "%s is refused", good[i]);
 	}
 	const char *const bad[] = {"", " ", "G T", "GET ", "GET\r\n", "G\xc3\x89T",
-		"G/T", "G:T", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456"};
+		"G/T", "G:T", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456", "CONNECT"};
 	for (size_t i = 0; i < LENGTH(bad); i++) {
 		cr_assert_eq(
 			values_method(bad[i], &why), PM_EINVAL, "%s is taken", bad[i]);
