@@ -39,7 +39,7 @@ static struct pm_future *future_new(struct pm_pool *pool)
 	return f;
 }
 
-static void unref(struct pm_future *f)
+void future_unref(struct pm_future *f)
 {
 	if (--f->refs) {
 		return;
@@ -60,13 +60,13 @@ static void unref(struct pm_future *f)
 static void discard(struct pm_future *f)
 {
 	f->refs = 1;
-	unref(f);
+	future_unref(f);
 }
 
 void pm_future_free(pm_future **future)
 {
 	if (future && *future) {
-		unref(*future);
+		future_unref(*future);
 		*future = NULL;
 	}
 }
@@ -79,7 +79,7 @@ void future_orphan_all(struct pm_pool *pool)
 		bool held = !f->done || f->is_due;
 		f->pool = NULL;
 		if (held) {
-			unref(f);
+			future_unref(f);
 		}
 	}
 }
@@ -98,10 +98,11 @@ static void make_due(struct pm_future *f)
 static void complete(struct pm_future *f)
 {
 	f->done = true;
+	future_note_done(f);
 	if (f->callbacks) {
 		make_due(f);
 	} else {
-		unref(f);
+		future_unref(f);
 	}
 }
 
@@ -138,7 +139,7 @@ static void call_back(struct pm_future *f)
 		f->refs++;
 		make_due(f);
 	}
-	unref(f);
+	future_unref(f);
 }
 
 void future_call_back(struct pm_pool *pool)
@@ -224,7 +225,7 @@ int pm_submit(
 	if (future) {
 		*future = f;
 	} else {
-		unref(f);
+		future_unref(f);
 	}
 	return 0;
 }
@@ -274,7 +275,7 @@ int pm_map_async(pm_pool *pool, const struct pm_stream *stream, pm_future **futu
 	if (future) {
 		*future = f;
 	} else {
-		unref(f);
+		future_unref(f);
 	}
 	return 0;
 }
@@ -322,150 +323,4 @@ int pm_future_cancel(pm_future *f)
 	}
 	pool_wake(f->pool);
 	return 0;
-}
-
-/* -------------------------------------------------------------------- wait */
-
-struct wait {
-	pm_future *const *futures;
-	size_t ct;
-	enum pm_wait_for what;
-	size_t enough;  /* so many that are done end it, too */
-	size_t done_to; /* all before it are done */
-	size_t which;
-};
-
-static bool has_failed(const struct pm_future *f)
-{
-	return f->done && f->result.error;
-}
-
-/* Look for one that ends the wait on its own. */
-static bool found_one(struct wait *w)
-{
-	for (size_t i = w->what == PM_ALL ? w->ct : 0; i < w->ct; i++) {
-		if (w->what == PM_ANY ? w->futures[i]->done
-				      : has_failed(w->futures[i])) {
-			w->which = i;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool are_enough(const struct wait *w)
-{
-	size_t done_ct = w->done_to;
-	for (size_t i = w->done_to; i < w->ct && done_ct < w->enough; i++) {
-		done_ct += w->futures[i]->done;
-	}
-	return done_ct >= w->enough;
-}
-
-static bool is_over(void *ctx)
-{
-	struct wait *w = ctx;
-	if (found_one(w)) {
-		return true;
-	}
-	while (w->done_to < w->ct && w->futures[w->done_to]->done) {
-		w->done_to++;
-	}
-	return w->done_to == w->ct || (w->enough < w->ct && are_enough(w));
-}
-
-/* The pool that has to run; NULL with *err 0: all are done already. */
-static struct pm_pool *pool_of(const struct wait *w, int *err)
-{
-	struct pm_pool *pool = NULL;
-	for (size_t i = 0; i < w->ct && !*err; i++) {
-		const struct pm_future *f = w->futures[i];
-		if (!f) {
-			*err = error_note(PM_EINVAL, "future %zu is NULL", i);
-		} else if (f->pool && pool && f->pool != pool) {
-			*err = error_note(
-				PM_EINVAL, "the futures are of different pools");
-		} else if (f->pool) {
-			pool = f->pool;
-		}
-	}
-	return pool;
-}
-
-/* Run the pool.  A callback may give up a future that is waited for, and clear its
- * place in the array: so the pool is given an array and references of our own. */
-static int wait_on(struct pm_pool *pool, struct wait *w, int timeout_ms)
-{
-	pm_future **own = malloc(w->ct * sizeof *own);
-	if (!own) {
-		return error_note(PM_ENOMEM, "no memory to wait for %zu", w->ct);
-	}
-	for (size_t i = 0; i < w->ct; i++) {
-		own[i] = w->futures[i];
-		own[i]->refs++;
-	}
-	w->futures = own;
-	int err = pool_run_until(pool, is_over, w, timeout_ms);
-	for (size_t i = 0; i < w->ct; i++) {
-		unref(own[i]);
-	}
-	free(own);
-	return err;
-}
-
-static int wait_for(struct wait *w, int timeout_ms, size_t *which)
-{
-	int err = 0;
-	struct pm_pool *pool = pool_of(w, &err);
-	if (!err && pool) {
-		err = pool_check_thread(pool);
-	}
-	if (err) {
-		return err;
-	}
-	if (pool && !is_over(w)) {
-		err = wait_on(pool, w, timeout_ms);
-	} else if (!pool) {
-		(void)is_over(w);
-	}
-	if (!err && which) {
-		*which = w->which;
-	}
-	if (!err && pool) {
-		pool_call_back(pool); /* what they need may go now */
-	}
-	return pool ? pool_leave(pool, err) : err;
-}
-
-int pm_wait(pm_future *const *futures, size_t ct, enum pm_wait_for what, int timeout_ms,
-	size_t *which)
-{
-	struct wait w = {.futures = futures, .ct = ct, .what = what, .enough = ct};
-	if ((ct && !futures) || (!ct && what == PM_ANY) ||
-		(unsigned)what > PM_FIRST_ERROR) {
-		return error_note(PM_EINVAL, "there is nothing to wait for");
-	}
-	return wait_for(&w, timeout_ms, which);
-}
-
-int pm_wait_count(pm_future *const *futures, size_t ct, size_t count, int timeout_ms)
-{
-	struct wait w = {.futures = futures, .ct = ct, .what = PM_ALL, .enough = count};
-	if ((ct && !futures) || count > ct) {
-		return error_note(PM_EINVAL, "there are not so many to wait for");
-	}
-	return wait_for(&w, timeout_ms, NULL);
-}
-
-static bool has_room(void *ctx)
-{
-	const struct pm_pool *pool = ctx;
-	return pool->submitted_ct < pool->options.queue_max;
-}
-
-int pm_pool_wait_room(pm_pool *pool, int timeout_ms)
-{
-	int err = pool_check_thread(pool);
-	return err ? err
-		   : pool_leave(pool, pool_run_until(pool, has_room, pool, timeout_ms));
 }

@@ -154,7 +154,8 @@ struct map {
 	uint64_t settled, result_bytes; /* to guess the size of the next result */
 };
 
-struct callback; /* of a future */
+struct callback;   /* of a future */
+struct wait_place; /* the same */
 
 struct pm_future {
 	struct waiter waiter;
@@ -169,6 +170,7 @@ struct pm_future {
 	bool done;
 	struct pm_result result;
 	struct callback *callbacks, **callbacks_end; /* in the order they were added */
+	struct wait_place *places; /* in calls that wait for it; none when it is done */
 };
 
 /* OPEN -> STOPPING -> ENDING -> OVER */
@@ -448,6 +450,15 @@ void future_call_back(struct pm_pool *pool);
 
 /* The pool is freed: what is done stays readable. */
 void future_orphan_all(struct pm_pool *pool);
+
+/* Let go of a reference; the last one frees it. */
+void future_unref(struct pm_future *f);
+
+/* ----------------------------------------------------------- future_wait.c
+ * Waiting for futures. */
+
+/* It is done: tell those who wait for it. */
+void future_note_done(struct pm_future *f);
 
 /* ---------------------------------------------------------- pool_options.c
  * What a pool is opened with. */

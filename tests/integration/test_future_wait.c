@@ -148,6 +148,63 @@ Test(future_wait, wait_for_so_many_of_them, .timeout = LIMIT)
 	pm_pool_close(&pool);
 }
 
+/* Others that are waited for, and that end later. */
+enum { OTHERS = 1000000, NAPS = 1000 };
+
+static unsigned cpu_ms(void)
+{
+	struct timespec ts;
+	cr_assert_eq(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts), 0);
+	return (unsigned)(ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
+}
+
+/* Jobs that end one by one, behind so many that do not; the last one fails. */
+static unsigned wait_behind(
+	pm_pool *pool, pm_future *other, size_t other_ct, enum pm_wait_for what)
+{
+	static pm_future *f[OTHERS + NAPS];
+	size_t which = 0;
+	for (size_t i = 0; i < other_ct; i++) {
+		f[i] = other;
+	}
+	for (uint32_t i = 0; i < NAPS; i++) {
+		enum errand_what errand = i == NAPS - 1 ? DO_FAIL : DO_NAP;
+		f[other_ct + i] = submit(pool, errand, i, 1);
+	}
+	unsigned before = cpu_ms();
+	if (what == PM_FIRST_ERROR) {
+		cr_assert_eq(pm_wait(f, other_ct + NAPS, what, 30000, &which), 0);
+		cr_assert_eq(which, other_ct + NAPS - 1);
+	} else {
+		cr_assert_eq(pm_wait_count(f, other_ct + NAPS, NAPS, 30000), 0);
+	}
+	unsigned took = cpu_ms() - before;
+	for (uint32_t i = 0; i < NAPS; i++) {
+		pm_future_free(&f[other_ct + i]);
+	}
+	return took;
+}
+
+Test(future_wait, an_end_costs_the_same_however_many_are_waited_for, .timeout = LIMIT)
+{
+	if (RIG_SANITIZED) {
+		return;
+	}
+	static const enum pm_wait_for ways[] = {PM_ALL, PM_FIRST_ERROR};
+	pm_pool *pool = rig_pool(1, 4);
+	pm_future *other = submit(pool, DO_WAIT, NAPS, 0);
+	run_until_inside(pool, 1);
+	for (int i = 0; i < 2; i++) {
+		unsigned alone = wait_behind(pool, other, 0, ways[i]);
+		unsigned behind = wait_behind(pool, other, OTHERS, ways[i]);
+		cr_assert_lt(behind, alone + 200, "%u ms, and %u ms behind %d others",
+			alone, behind, OTHERS);
+	}
+	gate_open();
+	cr_assert_eq(end_of(&other), 0);
+	pm_pool_close(&pool);
+}
+
 Test(future_wait, wait_for_two_pools_is_refused, .timeout = LIMIT)
 {
 	pm_pool *a = rig_pool(1, 1), *b = rig_pool(1, 1);
