@@ -185,13 +185,15 @@ struct pm_worker_load {
 	bool has_room;        /* it can take a job now */
 	unsigned held;        /* jobs it has: running or next in line */
 	unsigned concurrency; /* jobs it runs at once */
-	uint64_t taken;       /* jobs it ever got */
+	uint64_t taken;       /* jobs it ever got, but those taken back */
 };
 
 /* A scheduler of the host's own.  All functions but `pick` may be NULL.  They are
  * called from the pool's loop, and may call no function of the pool.  `pick`
  * returns a worker that has room; any other number leaves the job for the pool's
- * next turn, which comes when a job ends, or soon. */
+ * next turn, which comes when a job ends, or soon.  job_done: a worker has ended one of
+ * its jobs, or has given one back that it had not begun, about which `pick` may be asked
+ * again; of the jobs that a lost worker had, worker_down is all that is said. */
 struct pm_scheduler {
 	int (*pick)(void *ctx, const struct pm_job *job,
 		const struct pm_worker_load *loads, unsigned worker_ct);
@@ -336,7 +338,7 @@ struct pm_worker_info {
 	unsigned starts; /* processes that this slot has had */
 	bool ready;
 	unsigned held;  /* jobs it has */
-	uint64_t taken; /* jobs that this process got */
+	uint64_t taken; /* jobs that this process got, but those taken back */
 	bool ended;     /* one has ended before; then how the last one did: */
 	int exit_code;  /* its status, or minus the signal that killed it */
 };

@@ -257,6 +257,8 @@ static void begin(struct pm_pool *pool, struct job *job, struct slot *s)
 	send_job(pool, job, s);
 	if (waited_in_lane) {
 		map_begun(job);
+	} else if (!job->begun_us) {
+		job->begun_us = pool->now_us; /* it had been taken back */
 	}
 }
 
@@ -303,6 +305,17 @@ static bool has_excess(const struct slot *s)
 	return s->state == SLOT_READY && s->held.ct > s->concurrency;
 }
 
+/* As if it had never been sent: nobody counts it, nor the time that it waited. */
+static void forget_sending(struct slot *s, struct job *job)
+{
+	s->recalled_ct++;
+	s->taken_ct--;
+	job->begun_us = 0;
+	if (s->pool->options.schedule == PM_OWN_SCHEDULER) {
+		dispatch_done(s);
+	}
+}
+
 void dispatch_recall(struct slot *s)
 {
 	struct pm_pool *pool = s->pool;
@@ -314,7 +327,7 @@ void dispatch_recall(struct slot *s)
 		if (job->ordinal < begun) {
 			break;
 		}
-		s->recalled_ct++;
+		forget_sending(s, job);
 		if (job->waiter && job->stop) {
 			cancel_at_once(pool, job, job->stop, pm_error_text(job->stop));
 		} else if (job->waiter) {

@@ -188,9 +188,11 @@ static void count_end(struct lanes *l, const struct job *job, uint64_t now_us)
 {
 	struct lane *lane = job->lane;
 	uint64_t took_us = now_us > job->begun_us ? now_us - job->begun_us : 0;
-	mean_add(&lane->mean_us, took_us, MEAN_OF_LANE);
-	mean_add(&l->mean_us, took_us, MEAN_OF_ALL);
-	lane->moved_us = now_us;
+	if (job->begun_us) { /* else it never ran, and says nothing of its lane */
+		mean_add(&lane->mean_us, took_us, MEAN_OF_LANE);
+		mean_add(&l->mean_us, took_us, MEAN_OF_ALL);
+		lane->moved_us = now_us;
+	}
 	l->begun_ct--;
 	lane->begun_ct--;
 	l->slow_ct -= lane->pace == PACE_SLOW;

@@ -69,7 +69,7 @@ struct job {
 	struct lane *lane; /* NULL: none */
 	enum lane_state { LANE_WAITING, LANE_BEGUN, LANE_RESTING } lane_state;
 	bool admitted;
-	uint64_t begun_us; /* LANE_BEGUN */
+	uint64_t begun_us; /* LANE_BEGUN; 0: it was taken back, and not sent again */
 	struct due due;    /* LANE_RESTING */
 	struct due limit;  /* in ledger.limits: it must have begun */
 

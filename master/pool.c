@@ -512,7 +512,7 @@ int pm_worker_info(const pm_pool *pool, unsigned worker, struct pm_worker_info *
 		.starts = s->generation,
 		.ready = s->state == SLOT_READY,
 		.held = (unsigned)s->held.ct,
-		.taken = s->sent_ct,
+		.taken = s->sent_ct - s->recalled_ct,
 		.ended = s->has_ended,
 		.exit_code = s->has_ended ? exit_code(s->last_status) : 0};
 	return 0;

@@ -93,7 +93,7 @@ struct slot {
 	bool was_heard;         /* it has said something since our last beat */
 	struct list held;       /* jobs sent to it, in that order */
 	uint64_t sent_ct;       /* jobs sent to this generation */
-	uint64_t taken_ct;      /* jobs sent to any */
+	uint64_t taken_ct;      /* jobs sent to any, and not taken back */
 	uint64_t recalled_ct;   /* of sent_ct: taken back before they began */
 	uint32_t epoch;         /* of the black box: how often that was */
 	uint64_t moved_at_us;   /* it has ended a job, or got its first */

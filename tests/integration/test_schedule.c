@@ -128,7 +128,8 @@ Test(schedule, no_job_waits_behind_a_slow_one, .timeout = LIMIT)
 struct own {
 	int (*choose)(struct own *own, const struct pm_job *job,
 		const struct pm_worker_load *loads);
-	unsigned up[SLOTS], down[SLOTS], done[SLOTS];
+	unsigned up[SLOTS], down[SLOTS], picked[SLOTS], done[SLOTS];
+	uint64_t taken[SLOTS];
 	int slots; /* with those in which successors start */
 	unsigned asked, refused;
 	int pin;
@@ -351,6 +352,57 @@ Test(schedule, own_with_recycled_workers, .timeout = LIMIT)
 }
 
 /* Only pick() is needed. */
+static int first_with_room(
+	struct own *own, const struct pm_job *job, const struct pm_worker_load *loads)
+{
+	(void)job;
+	for (int i = 0; i < own->slots; i++) {
+		if (loads[i].has_room) {
+			own->picked[i]++;
+			own->taken[i] = loads[i].taken + 1;
+			return i;
+		}
+	}
+	return -1;
+}
+
+/* Keeps its worker from everything else until the gate is open. */
+static int task_hog(pm_task *task, const void *arg, size_t len)
+{
+	board_enter();
+	while (!atomic_load(&board->seen)) {
+		poll(NULL, 0, 1);
+	}
+	board_leave();
+	return pm_return(task, arg, len);
+}
+
+/* A job that a worker could not begin, and had to give back, was none of its jobs. */
+Test(schedule, what_is_taken_back_does_not_count, .timeout = LIMIT)
+{
+	struct own own = {.choose = first_with_room};
+	struct pm_scheduler s;
+	struct pm_worker_info info;
+	pm_pool *pool = own_pool(&own, &s, 0);
+	struct pm_job job = {0}, limited = PM_JOB((uint32_t){0});
+	pm_future *hog, *late, *last;
+	cr_assert_eq(pm_submit(pool, task_hog, &job, &hog), 0);
+	run_until_inside(pool, 1);
+	limited.queue_timeout_ms = 30;
+	cr_assert_eq(pm_submit(pool, task_echo, &limited, &late), 0);
+	check_error(end_of(&late), PM_ETIMEDOUT, "the one that waited");
+	cr_assert_eq(pm_worker_info(pool, 0, &info), 0);
+	cr_assert_eq(info.taken, 1, "%llu", (unsigned long long)info.taken);
+	gate_open();
+	cr_assert_eq(end_of(&hog), 0);
+	last = submit(pool, DO_ECHO, 1, 0);
+	cr_assert_eq(end_of(&last), 0);
+	cr_assert_eq(own.picked[0], 3);
+	cr_assert_eq(own.done[0], 3);
+	cr_assert_eq(own.taken[0], 2);
+	pm_pool_close(&pool);
+}
+
 Test(schedule, own_may_have_only_a_pick, .timeout = LIMIT)
 {
 	struct own own = {.choose = anywhere_with_room, .slots = WORKERS};

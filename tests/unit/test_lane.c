@@ -758,6 +758,24 @@ Test(lane, a_slow_one_may_become_faster, .timeout = LIMIT)
 }
 
 /* What waits at a worker must not keep others from it. */
+/* It waited with a worker, and nothing came of it. */
+Test(lane, what_was_taken_back_says_nothing_of_its_lane, .timeout = LIMIT)
+{
+	add_many("a", 2);
+	struct job *ran = begin_in("a"), *back = begin_in("a");
+	now += 1000;
+	end(ran);
+	uint64_t mean_us = l.mean_us, moved_us = find("a")->moved_us;
+	now += 5000000;
+	back->begun_us = 0;
+	add("a");
+	end(back);
+	cr_assert_eq(l.mean_us, mean_us);
+	cr_assert_eq(find("a")->mean_us, mean_us);
+	cr_assert_eq(find("a")->moved_us, moved_us);
+	cr_assert_eq(find("a")->begun_ct, 0);
+}
+
 Test(lane, only_jobs_of_quick_ones_wait_elsewhere, .timeout = LIMIT)
 {
 	make_pair();
