@@ -383,11 +383,34 @@ void dispatch_run(struct pm_pool *pool)
 	}
 }
 
+/* Has it a job that it may have to give back because of its limit, see limit.c? */
+static bool may_give_back(const struct slot *s)
+{
+	struct list_node *n = s->held.head.prev;
+	for (; n != &s->held.head; n = n->prev) {
+		const struct job *job = list_entry(n, struct job, link);
+		if (!cancel_is_early(job)) {
+			return false; /* nor those before it */
+		}
+		if (job->limit.place) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* It has had its share, and none of it can be taken back any more: then it would leave
  * with less. */
-static bool is_used_up(const struct slot *s)
+static bool is_used_up(struct slot *s)
 {
-	return s->state == SLOT_READY && !may_take(s) && !has_excess(s);
+	if (s->state != SLOT_READY || may_take(s) || has_excess(s)) {
+		return false;
+	}
+	if (may_give_back(s)) {
+		look_again(s->pool); /* nothing tells when they begin */
+		return false;
+	}
+	return true;
 }
 
 void dispatch_flush(struct pm_pool *pool)

@@ -190,6 +190,34 @@ Test(queue_limit, next_in_line_with_a_worker_counts_as_waiting, .timeout = LIMIT
 	pm_pool_close(&pool);
 }
 
+/* Nor does the worker leave before it has had its share: what it gives back is none of
+ * its jobs. */
+Test(queue_limit, a_worker_that_gives_jobs_back_has_its_share_all_the_same,
+	.timeout = LIMIT)
+{
+	struct pm_pool_options o = rig_options(1, 3);
+	o.max_jobs_per_worker = 3;
+	pm_pool *pool = rig_open(&o);
+	pm_future *hog = submit_hog(pool);
+	pm_future *f[] = {submit_within(pool, DO_ECHO, 1, 0, 60),
+		submit_within(pool, DO_ECHO, 2, 0, 0),
+		submit_within(pool, DO_ECHO, 3, 0, 0)};
+	cr_assert_eq(pm_wait(&f[0], 1, PM_ALL, 20000, NULL), 0);
+	check_late(pm_future_result(f[0]), 1, 60);
+	gate_open();
+	cr_assert_eq(pm_wait(&hog, 1, PM_ALL, 20000, NULL), 0);
+	cr_assert_eq(pm_wait(f, 3, PM_ALL, 20000, NULL), 0);
+	for (int i = 1; i < 3; i++) {
+		cr_assert_eq(report_of(pm_future_result(f[i])).worker,
+			(uint32_t)pm_future_result(hog)->worker, "job %d", i + 1);
+	}
+	pm_future_free(&hog);
+	free_all(f, 3);
+	rig_check_works(pool);
+	cr_assert_geq(rig_stats(pool).workers_recycled, 1);
+	pm_pool_close(&pool);
+}
+
 /* One that was told to stop ends so, and another one beside it by its limit. */
 Test(queue_limit, a_cancelled_one_ends_as_cancelled, .timeout = LIMIT)
 {
