@@ -645,6 +645,32 @@ Test(run_polite, robots_may_be_elsewhere, .timeout = 90)
 		keep_printf(
 			"Location: http://b.test:%u/robots.txt\r\n", origin_port(o)));
 	check_host_class("ok", RUN_CONFIG(fast, "--polite", "--no-follow"));
+	check_host_class("ok", RUN_CONFIG(fast, "--polite", "--max-redirects", "0"));
+}
+
+/* Some servers compress whatever they are asked; archives keep bodies as they came. */
+Test(run_polite, robots_may_be_compressed, .timeout = 90)
+{
+	/* User-agent: *  Disallow: /once */
+	static const char packed[] =
+		"\037\213\010\000\000\000\000\000\002\003\013\055\116\055\322"
+		"\115\114\117\315\053\261\122\320\342\162\311\054\116\314\311"
+		"\311\057\267\122\320\317\317\113\116\345\002\000\042\140\354"
+		"\171\036\000\000\000";
+	struct bytes response = {0};
+	jobs_add(&response,
+		"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n"
+		"\r\n",
+		sizeof(packed) - 1);
+	bytes_add(&response, packed, sizeof(packed) - 1);
+	set_robots("a.test", response.data, response.len);
+	bytes_fini(&response);
+	const char *archive = keep_printf("warc:%s/a", temp_dir());
+	check_host_class("robots", POLITE_RUN);
+	check_host_class("robots",
+		RUN_CONFIG(fast, "--polite", "--compressed", "--body", archive));
+	check_host_class(
+		"robots", RUN_CONFIG(fast, "--polite", "-H", "Accept-Encoding: gzip"));
 }
 
 /* 500 KiB of it count, what is behind them does not; and --max-body is about jobs. */

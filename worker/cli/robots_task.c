@@ -7,6 +7,7 @@
 #include "common/cli/robots_task.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "common/buf.h"
 #include "common/cli/job.h"
@@ -69,9 +70,6 @@ static int fetch(pm_task *task, struct fetch_request *r)
 	int why;
 	r->pm.on_body = keep;
 	r->pm.on_body_ctx = &body;
-	r->pm.max_body = SIZE_MAX - 1;
-	r->pm.no_headers = true;
-	r->pm.no_follow = false;
 	int err = ask(task, r, &body, &status, &why);
 	if (!err && may_pass(status, why)) {
 		err = pm_sleep(task, ROBOTS_PAUSE_MS);
@@ -80,6 +78,38 @@ static int fetch(pm_task *task, struct fetch_request *r)
 	err = err ? err : answer(task, status, why, &body);
 	buf_fini(&body);
 	return err;
+}
+
+/* These are about the answers that jobs want: rules must be whole, and be read. */
+static bool is_for_jobs(const char *name)
+{
+	return strcasecmp(name, "Accept-Encoding") == 0 ||
+	       strcasecmp(name, "Range") == 0 || strncasecmp(name, "If-", 3) == 0;
+}
+
+static void drop_headers(struct fetch_request *r)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < r->pm.header_ct; i++) {
+		if (!is_for_jobs(r->headers[i].name)) {
+			r->headers[kept++] = r->headers[i];
+		}
+	}
+	r->pm.header_ct = kept;
+}
+
+/* What the options say of jobs is not all for a robots.txt. */
+static void make_request(struct fetch_request *r)
+{
+	drop_headers(r);
+	r->pm.method = "GET";
+	r->pm.body = NULL;
+	r->pm.body_len = 0;
+	r->pm.compressed = true; /* also unasked it may come so */
+	r->pm.max_body = SIZE_MAX - 1;
+	r->pm.no_headers = true;
+	r->pm.no_follow = false;
+	r->pm.max_redirects = 0; /* as many as are usual */
 }
 
 int robots_task(pm_task *task, const void *url, size_t len)
@@ -92,9 +122,7 @@ int robots_task(pm_task *task, const void *url, size_t len)
 		err = fetch_request_build(&r, &job);
 	}
 	if (!err) {
-		r.pm.method = "GET";
-		r.pm.body = NULL;
-		r.pm.body_len = 0;
+		make_request(&r);
 		err = fetch(task, &r);
 	}
 	fetch_request_fini(&r);
