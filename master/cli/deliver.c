@@ -82,9 +82,19 @@ static int open_output(struct deliver *d, const struct settings *want, struct in
 	return code;
 }
 
+/* Said before the hours that it would cost. */
+static void warn_of_fields(const struct deliver *d, const struct settings *want)
+{
+	const char *unfit = deliver_unfit(d);
+	if (unfit && strcmp(want->output, "-") != 0) {
+		message_print("--fields", "this run cannot be resumed: %s", unfit);
+	}
+}
+
 int deliver_open(struct deliver *d, const struct settings *want, struct input *in)
 {
 	rate_start(&d->rate, clock_now_us());
+	d->unordered = want->unordered;
 	int code = want->format == FORMAT_CSV ? csv_open(&d->csv, want->fields) : 0;
 	code = code ? code : check_names(want);
 	code = code ? code : state_prepare(want, in);
@@ -101,7 +111,15 @@ int deliver_open(struct deliver *d, const struct settings *want, struct input *i
 	if (!code && want->resume) {
 		code = open_failed(d, want, in);
 	}
+	if (!code) {
+		warn_of_fields(d, want);
+	}
 	return code;
+}
+
+const char *deliver_unfit(const struct deliver *d)
+{
+	return resume_unfit(d->csv, d->unordered);
 }
 
 bool deliver_has(const struct deliver *d, uint64_t index)

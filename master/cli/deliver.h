@@ -33,8 +33,9 @@
 struct deliver {
 	struct output *output;
 	struct resume *resume;
-	struct state state;    /* which job files the output is of */
-	struct csv *csv;       /* NULL: lines of JSON */
+	struct state state; /* which job files the output is of */
+	struct csv *csv;    /* NULL: lines of JSON */
+	bool unordered;
 	struct output *failed; /* --failed; NULL: not wanted */
 	struct merge *merge;   /* --retry-failed; NULL: not wanted */
 	uint64_t copied_ct;    /* of merge, and counted as skipped */
@@ -49,6 +50,9 @@ struct deliver {
  * touched, as far as that can be.  Returns 0 or an exit code, as output_open(),
  * state_open(), resume_scan(), failed_open(), merge_open(). */
 int deliver_open(struct deliver *d, const struct settings *want, struct input *in);
+
+/* Why --resume will not be able to go on with these results; NULL: it will. */
+const char *deliver_unfit(const struct deliver *d);
 
 /* Does this job need none of us: it has a result, or gets that of an earlier
  * run? */

@@ -350,6 +350,18 @@ static int go_on(const struct resume *r, struct output *o)
 }
 
 /* Without an index in each row, their order is all there is. */
+const char *resume_unfit(const struct csv *csv, bool unordered)
+{
+	if (csv && csv_column(csv, CSV_URL) < 0 && csv_column(csv, CSV_ID) < 0) {
+		return "its rows need the field url or id to be told from those of "
+		       "other jobs";
+	}
+	return csv && unordered && csv_column(csv, CSV_INDEX) < 0
+		       ? "with --unordered its rows need the field index to be read "
+			 "again"
+		       : NULL;
+}
+
 static int check_order(
 	const struct resume *r, const struct scan_file *file, bool unordered)
 {
@@ -361,16 +373,9 @@ static int check_order(
 			r->odd_index);
 		return EXIT_MISMATCH;
 	}
-	const struct csv *csv = file->csv;
-	if (csv && csv_column(csv, CSV_URL) < 0 && csv_column(csv, CSV_ID) < 0) {
-		message_print(file->name,
-			"its rows need the field url or id to be told from those of "
-			"other jobs");
-		return EXIT_MISMATCH;
-	}
-	if (unordered && csv && csv_column(csv, CSV_INDEX) < 0) {
-		message_print(file->name, "with --unordered its rows need the field "
-					  "index to be read again");
+	const char *unfit = resume_unfit(file->csv, unordered);
+	if (unfit) {
+		message_print(file->name, "%s", unfit);
 		return EXIT_MISMATCH;
 	}
 	return 0;

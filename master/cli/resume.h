@@ -54,6 +54,10 @@ int resume_scan(struct resume **out, struct output *o, struct input *in,
 int resume_read(struct resume **out, const struct scan_file *file, struct input *in,
 	bool unordered);
 
+/* Why rows with these columns could not be read again; NULL: they can, as lines of
+ * JSON can, for which csv is NULL. */
+const char *resume_unfit(const struct csv *csv, bool unordered);
+
 /* NULL is fine. */
 void resume_free(struct resume *r);
 

@@ -622,6 +622,7 @@ static int go(struct run *run, int argc, char **argv)
 		.tally = &run->deliver.tally,
 		.elapsed_us = clock_now_us() - run->begin_us,
 		.input = run->input,
+		.unfit = deliver_unfit(&run->deliver),
 		.argc = argc,
 		.argv = argv};
 	pm_pool_stats(run->pool, &end.pool);

@@ -114,6 +114,8 @@ static void print_summary(const struct run_end *end)
 	struct summary_facts facts = facts_of(end);
 	if (!input_regular(end->input)) {
 		facts.never = "the jobs did not come from a regular file";
+	} else if (!facts.passed_on && end->unfit) {
+		facts.never = end->unfit;
 	} else if (!facts.passed_on) {
 		facts.again = again_command(&again, end->argc, end->argv);
 		facts.retry =

@@ -27,7 +27,8 @@ struct run_end {
 	uint64_t elapsed_us;
 	struct pm_pool_stats pool;
 	const struct input *input;
-	int argc; /* the command */
+	const char *unfit; /* why the results cannot be read again; NULL: they can */
+	int argc;          /* the command */
 	char **argv;
 };
 

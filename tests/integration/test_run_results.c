@@ -416,6 +416,37 @@ Test(run_results, results_of_another_format_are_told_from_damage, .timeout = 120
 	}
 }
 
+/* Who needs --resume in the end must know at the start. */
+Test(run_results, rows_that_cannot_be_read_again_are_warned_of, .timeout = 120)
+{
+	struct bytes jobs = {0};
+	jobs_add_urls(&jobs, o, "/status/40", 4);
+	const char *list = jobs_file(&jobs);
+	const struct {
+		const char *fields, *order, *words;
+	} cases[] = {
+		{"index,ok", "--unordered=no",
+			"cannot be resumed: its rows need the field url or id"},
+		{"ok,url", "--unordered",
+			"cannot be resumed: with --unordered its rows need"},
+		{"ok,url", "--unordered=no", NULL},
+		{"index,id", "--unordered", NULL},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ran r = run_to_end(
+			NULL, RUN("--format", "csv", "--fields", cases[i].fields,
+				      cases[i].order, "--fail-fast", "-o",
+				      new_path("results.csv"), list));
+		check_status(&r, 7);
+		const char *words = cases[i].words;
+		const char *first = words ? strstr(r.io.err, words) : NULL;
+		const char *last = first ? strstr(first + 1, words) : NULL;
+		cr_assert(words ? last != NULL : !strstr(r.io.err, "cannot be"), "%s",
+			r.io.err);
+		ran_fini(&r);
+	}
+}
+
 /* Each field that a result has can be a column. */
 Test(run_results, every_field_of_a_result_can_be_a_column, .timeout = 120)
 {
