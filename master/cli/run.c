@@ -9,14 +9,12 @@
 #include "master/cli/run.h"
 
 #include <event2/event.h>
-#include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/buf.h"
-#include "common/cli/job.h"
+#include "common/cli/fetch_task.h"
 #include "common/cli/kernel.h"
 #include "common/cli/outcome.h"
 #include "common/cli/settings.h"
@@ -24,16 +22,14 @@
 #include "common/poolmap.h"
 #include "master/cli/body_target.h"
 #include "master/cli/deliver.h"
-#include "master/cli/halt.h"
 #include "master/cli/input.h"
 #include "master/cli/loop.h"
 #include "master/cli/message.h"
 #include "master/cli/pace.h"
 #include "master/cli/progress.h"
-#include "master/cli/stats.h"
 #include "master/cli/run_end.h"
-#include "master/cli/secret.h"
-#include "common/cli/fetch_task.h"
+#include "master/cli/stats.h"
+#include "master/cli/stopping.h"
 
 enum {
 	TICK_MS = 200,
@@ -47,86 +43,27 @@ struct run {
 	pm_pool *pool;
 	struct input *input;
 	struct deliver deliver;
-	struct event *sigint, *sigterm, *tick, *deadline, *again, *halted, *readable,
-		*writable;
+	struct event *tick, *again, *readable, *writable;
 
 	struct buf arg; /* of the job that is handed to the pool */
 	struct progress progress;
 	uint64_t start_us; /* of the command */
 	uint64_t begin_us; /* of the first job */
 
+	struct stopping stopping;
 	struct pace pace;
-	struct halt halt;
 	uint64_t seen_ct; /* jobs read, those that have results already, too */
 	uint64_t total;   /* of those; 0: not known yet */
 	uint64_t delivered_ct;
-	enum stop stop;
-	int signal;   /* the first one that came; 0: none */
-	bool at_once; /* what runs is dropped */
-	bool cut;     /* in order, the first job without a result has come */
-	int error;    /* exit code of what failed; 0: nothing */
+	bool cut;  /* in order, the first job without a result has come */
+	int error; /* exit code of what failed; 0: nothing */
 };
-
-/* ------------------------------------------------------------------- stopping */
-
-/* No more jobs are taken, what runs is finished and written; or all is dropped
- * at once.  The first reason stays. */
-static void stop(struct run *run, enum stop why, bool at_once)
-{
-	run->stop = run->stop ? run->stop : why;
-	if (at_once) {
-		run->at_once = true;
-		pm_pool_cancel(run->pool);
-	} else {
-		(void)pm_pool_shutdown(run->pool, PM_CANCEL_UNSENT, PM_FOREVER);
-	}
-}
 
 /* Nothing more can be done.  The cause was printed. */
 static void give_up(struct run *run, int error)
 {
 	run->error = run->error ? run->error : error;
 	pm_pool_cancel(run->pool);
-}
-
-/* Which job was one too many.  Its URL only, and not who asks: headers and bodies have
- * secrets. */
-static void say_halted(const struct run *run, const struct pm_result *result,
-	const struct outcome *outcome)
-{
-	struct job job;
-	uint64_t index = 0;
-	int err = job_read(&job, &index, result->arg, result->arg_len);
-	const char *url = !err && job.url ? job.url : "no URL";
-	size_t at, len = secret_user(url, &at);
-	message_print("halted",
-		"%" PRIu64 " failed, at last job %" PRIu64 " with %s: %.*s%s",
-		run->halt.failed, index, outcome_class_name(outcome->class), (int)at,
-		url, url + at + len);
-	job_fini(&job);
-}
-
-/* A job has ended for good. */
-static void ended(struct run *run, const struct pm_result *result)
-{
-	struct outcome outcome = deliver_outcome(result);
-	if (!halt_count(&run->halt, &settings, outcome.class == OUTCOME_OK)) {
-		return;
-	}
-	say_halted(run, result, &outcome);
-	stop(run, STOP_HALT, false);
-	if (settings.halt == HALT_NOW) {
-		event_active(run->halted, 0, 0);
-	}
-}
-
-/* --halt now: behind the turn in which the last job failed, so that its result
- * is written if it is its turn. */
-static void halted_cb(evutil_socket_t fd, short what, void *ctx)
-{
-	(void)fd;
-	(void)what;
-	stop(ctx, STOP_HALT, true);
 }
 
 /* --------------------------------------------------------------- the stream */
@@ -175,7 +112,7 @@ static int source(void *ctx, struct pm_job *job)
 	const char *line;
 	size_t len;
 	bool too_long;
-	if (run->stop || run->error) {
+	if (run->stopping.why || run->error) {
 		return PM_SOURCE_END; /* drain */
 	}
 	for (;;) {
@@ -238,7 +175,7 @@ static int sink(void *ctx, const struct pm_result *result)
 
 static int take_result(struct run *run, const struct pm_result *result)
 {
-	if (run->cut || (run->stop && was_cut_short(run, result))) {
+	if (run->cut || (run->stopping.why && was_cut_short(run, result))) {
 		run->cut = !settings.unordered; /* nothing comes behind a gap */
 		return PM_SINK_TAKEN;
 	}
@@ -254,8 +191,10 @@ static int take_result(struct run *run, const struct pm_result *result)
 		run->error = code;
 		return PM_ESYSTEM;
 	}
-	if (++run->delivered_ct > run->halt.done && !run->stop) {
-		ended(run, result); /* retry() was not asked */
+	if (++run->delivered_ct > run->stopping.halt.done && !run->stopping.why) {
+		struct outcome outcome = deliver_outcome(result);
+		/* retry() was not asked */
+		stopping_count(&run->stopping, result, &outcome);
 	}
 	return PM_SINK_TAKEN;
 }
@@ -325,60 +264,16 @@ static void tick_cb(evutil_socket_t fd, short what, void *ctx)
 	}
 }
 
-/* --max-time is over. */
-static void deadline_cb(evutil_socket_t fd, short what, void *ctx)
-{
-	struct run *run = ctx;
-	(void)fd;
-	(void)what;
-	if (!run->stop) {
-		message_print("--max-time", "is over; stopping");
-	}
-	stop(run, STOP_TIME, true);
-}
-
-/* The first signal drains: no more jobs are taken, what runs is finished and
- * written.  The second stops at once. */
-static void signal_cb(evutil_socket_t number, short what, void *ctx)
-{
-	struct run *run = ctx;
-	(void)what;
-	if (run->signal) {
-		stop(run, STOP_SIGNAL, true);
-		return;
-	}
-	run->signal = (int)number;
-	if (!settings.quiet) {
-		message_print(number == SIGINT ? "interrupted" : "terminated",
-			"finishing the jobs that run; once more stops at once");
-	}
-	stop(run, STOP_SIGNAL, false);
-}
-
-/* Counts from the start of the command. */
-static struct timeval time_left(const struct run *run)
-{
-	return clock_until(run->start_us + settings.max_time_ms * UINT64_C(1000));
-}
-
 static int open_events(struct run *run)
 {
 	struct timeval tick = {.tv_usec = TICK_MS * 1000L};
-	struct timeval left = time_left(run);
-	run->sigint = evsignal_new(run->base, SIGINT, signal_cb, run);
-	run->sigterm = evsignal_new(run->base, SIGTERM, signal_cb, run);
 	run->tick = event_new(run->base, -1, EV_PERSIST, tick_cb, run);
-	run->deadline = evtimer_new(run->base, deadline_cb, run);
 	run->again = event_new(run->base, -1, 0, ready_cb, run);
-	run->halted = event_new(run->base, -1, 0, halted_cb, run);
-	if (!run->sigint || !run->sigterm || !run->tick || !run->deadline ||
-		!run->again || !run->halted || event_add(run->sigint, NULL) < 0 ||
-		event_add(run->sigterm, NULL) < 0 || event_add(run->tick, &tick) < 0 ||
-		(settings.max_time_ms && event_add(run->deadline, &left) < 0)) {
-		message_print("run", "cannot watch for signals");
+	if (!run->tick || !run->again || event_add(run->tick, &tick) < 0) {
+		message_print("run", "out of memory");
 		return EXIT_WORKERS;
 	}
-	return 0;
+	return stopping_open(&run->stopping, run->base, run->pool, run->start_us);
 }
 
 static void free_event(struct event **event)
@@ -470,12 +365,11 @@ static int open_all(struct run *run)
 static void close_all(struct run *run)
 {
 	free_event(&run->tick); /* closing the pool runs the loop */
-	free_event(&run->deadline);
 	free_event(&run->again);
-	free_event(&run->halted);
 	free_event(&run->readable);
 	free_event(&run->writable);
-	if (run->at_once || run->error) {
+	stopping_over(&run->stopping);
+	if (run->stopping.at_once || run->error) {
 		pm_pool_terminate(&run->pool);
 	} else {
 		pm_pool_close(&run->pool);
@@ -483,8 +377,7 @@ static void close_all(struct run *run)
 	pace_fini(&run->pace);
 	deliver_discard(&run->deliver);
 	input_close(run->input);
-	free_event(&run->sigint);
-	free_event(&run->sigterm);
+	stopping_close(&run->stopping);
 	if (run->base) {
 		event_base_free(run->base);
 	}
@@ -503,7 +396,7 @@ static void copy_rest(struct run *run)
 		code = deliver_rest(&run->deliver);
 		flush(run);
 		bool slow = deliver_fd(&run->deliver) >= 0;
-		if (slow && run->at_once) {
+		if (slow && run->stopping.at_once) {
 			return; /* its reader does not read */
 		}
 		if (code == DELIVER_AGAIN &&
@@ -520,15 +413,16 @@ static void finish_output(struct run *run)
 {
 	copy_rest(run);
 	flush(run);
-	while (!run->error && !run->at_once && deliver_fd(&run->deliver) >= 0) {
+	while (!run->error && !run->stopping.at_once &&
+		deliver_fd(&run->deliver) >= 0) {
 		if (event_base_loop(run->base, EVLOOP_ONCE) < 0) {
 			break;
 		}
 	}
-	if (run->at_once && deliver_fd(&run->deliver) >= 0) {
+	if (run->stopping.at_once && deliver_fd(&run->deliver) >= 0) {
 		return; /* its reader does not read: there is nothing to wait for */
 	}
-	int code = deliver_close(&run->deliver, !run->error && !run->stop);
+	int code = deliver_close(&run->deliver, !run->error && !run->stopping.why);
 	run->error = run->error ? run->error : code;
 }
 
@@ -550,7 +444,7 @@ static bool retry(void *ctx, const struct pm_result *result, struct pm_retry *ho
 {
 	struct run *run = ctx;
 	struct outcome outcome = deliver_outcome(result);
-	if (run->stop || run->error || deliver_disk_failed(result)) {
+	if (run->stopping.why || run->error || deliver_disk_failed(result)) {
 		return false;
 	}
 	size_t len;
@@ -558,7 +452,7 @@ static bool retry(void *ctx, const struct pm_result *result, struct pm_retry *ho
 	bool again = pace_retry(&run->pace, &outcome, result->attempts, how);
 	pace_ended(&run->pace, line, len, how);
 	if (!again) {
-		ended(run, result);
+		stopping_count(&run->stopping, result, &outcome);
 	}
 	return again;
 }
@@ -578,7 +472,7 @@ static void do_map(struct run *run)
 		.admit = settings.polite ? admit : NULL,
 		.retry = retry};
 	int err = pm_map_stream(run->pool, &stream);
-	if (err && !run->error && !run->stop) {
+	if (err && !run->error && !run->stopping.why) {
 		message_print("the run stopped", "%s",
 			*pm_last_error() ? pm_last_error() : pm_error_text(err));
 		run->error = EXIT_WORKERS;
@@ -615,9 +509,7 @@ static int go(struct run *run, int argc, char **argv)
 	pace_stop(&run->pace);
 	finish_output(run);
 	end_progress(run);
-	struct run_end end = {.stop = run->stop,
-		.signal = run->signal,
-		.at_once = run->at_once,
+	struct run_end end = {.stopping = &run->stopping,
 		.error = run->error,
 		.tally = &run->deliver.tally,
 		.elapsed_us = clock_now_us() - run->begin_us,

@@ -21,9 +21,9 @@ static int exit_code(const struct run_end *end)
 	if (end->error) {
 		return end->error;
 	}
-	switch (end->stop) {
+	switch (end->stopping->why) {
 	case STOP_SIGNAL:
-		return 128 + end->signal;
+		return 128 + end->stopping->signal;
 	case STOP_HALT:
 	case STOP_TIME:
 		return EXIT_HALTED;
@@ -34,13 +34,13 @@ static int exit_code(const struct run_end *end)
 
 static enum summary_end end_of_stop(const struct run_end *end)
 {
-	switch (end->stop) {
+	switch (end->stopping->why) {
 	case STOP_HALT:
 		return SUMMARY_HALTED;
 	case STOP_TIME:
 		return SUMMARY_TIME_OVER;
 	case STOP_SIGNAL:
-		return end->at_once ? SUMMARY_STOPPED : SUMMARY_DRAINED;
+		return end->stopping->at_once ? SUMMARY_STOPPED : SUMMARY_DRAINED;
 	default:
 		return SUMMARY_FINISHED;
 	}
@@ -73,7 +73,7 @@ static struct summary_facts facts_of(const struct run_end *end)
 	return (struct summary_facts){.tally = end->tally,
 		.elapsed_us = end->elapsed_us,
 		.end = how_it_ended(end),
-		.signal = end->signal,
+		.signal = end->stopping->signal,
 		.output = settings.output,
 		.passed_on = !results_are_kept(),
 		.csv = settings.format == FORMAT_CSV,

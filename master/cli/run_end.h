@@ -8,21 +8,16 @@
 #ifndef MASTER_CLI_RUN_END_H
 #define MASTER_CLI_RUN_END_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/poolmap.h"
 #include "master/cli/input.h"
+#include "master/cli/stopping.h"
 #include "master/cli/tally.h"
 
-/* Why no more jobs were taken, though nothing went wrong. */
-enum stop { STOP_NONE, STOP_SIGNAL, STOP_HALT, STOP_TIME };
-
 struct run_end {
-	enum stop stop;
-	int signal;   /* with STOP_SIGNAL */
-	bool at_once; /* what ran was dropped */
-	int error;    /* exit code of what went wrong; 0: nothing */
+	const struct stopping *stopping;
+	int error; /* exit code of what went wrong; 0: nothing */
 	const struct tally *tally;
 	uint64_t elapsed_us;
 	struct pm_pool_stats pool;
