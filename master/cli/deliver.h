@@ -4,10 +4,10 @@
  * the list of failed ones if it is one, and it is counted.
  *
  * Owns the outputs and all that belongs to them: what earlier runs have left,
- * the counts, the rate.  Runs in the master of the command; run calls it
- * from the sink, from the tick and at the end.  The struct is the caller's, and
- * a zeroed one can be discarded.
- * Must never: know of the pool or of events; run translates.
+ * the counts, the rate.  Runs in the master of the command; run opens and discards
+ * it and calls it from the tick, flow from the sink and at the end.  The struct is
+ * the caller's, and a zeroed one can be discarded.
+ * Must never: know of the pool or of events; flow translates.
  *
  * Errors are printed where they are found and returned as exit codes.
  */

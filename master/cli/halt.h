@@ -2,7 +2,7 @@
  *
  * halt - when failed jobs end a run: --halt and --fail-fast.
  *
- * Runs in: the master of the command.  Pure counting; run does the stopping.
+ * Runs in: the master of the command.  Pure counting; called by stopping.
  * It counts jobs as they end, not as their results are delivered: in an ordered
  * run a failure may have to wait for the result of a slow job before it, and
  * the halt must not.

@@ -41,3 +41,11 @@ int loop_open(struct event_base **base)
 	}
 	return 0;
 }
+
+void loop_drop(struct event **event)
+{
+	if (*event) {
+		event_free(*event);
+		*event = NULL;
+	}
+}

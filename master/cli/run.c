@@ -2,9 +2,10 @@
  *
  * run - `poolmap run`; see run.h.
  *
- * Owns the event base: the pool works on it, and so do the signals, the pipe
- * that jobs come from, the pipe that results go to, and the progress line.
- * Nothing here blocks but the pool's own map.
+ * A run is opened, flows, is told of, and is closed: open_all(), flow_run(),
+ * run_end(), close_all().  Owns the parts of it and the event base that they and
+ * the pool work on, and has a tick of its own for the progress line and what has to
+ * be written by the clock.
  */
 #include "master/cli/run.h"
 
@@ -13,19 +14,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/buf.h"
 #include "common/cli/fetch_task.h"
 #include "common/cli/kernel.h"
-#include "common/cli/outcome.h"
 #include "common/cli/settings.h"
 #include "common/clock.h"
 #include "common/poolmap.h"
 #include "master/cli/body_target.h"
 #include "master/cli/deliver.h"
+#include "master/cli/flow.h"
 #include "master/cli/input.h"
 #include "master/cli/loop.h"
 #include "master/cli/message.h"
-#include "master/cli/pace.h"
 #include "master/cli/progress.h"
 #include "master/cli/run_end.h"
 #include "master/cli/stats.h"
@@ -43,187 +42,12 @@ struct run {
 	pm_pool *pool;
 	struct input *input;
 	struct deliver deliver;
-	struct event *tick, *again, *readable, *writable;
-
-	struct buf arg; /* of the job that is handed to the pool */
-	struct progress progress;
-	uint64_t start_us; /* of the command */
-	uint64_t begin_us; /* of the first job */
-
 	struct stopping stopping;
-	struct pace pace;
-	uint64_t seen_ct; /* jobs read, those that have results already, too */
-	uint64_t total;   /* of those; 0: not known yet */
-	uint64_t delivered_ct;
-	bool cut;  /* in order, the first job without a result has come */
-	int error; /* exit code of what failed; 0: nothing */
+	struct flow flow;
+	struct progress progress;
+	struct event *tick;
+	uint64_t start_us; /* of the command */
 };
-
-/* Nothing more can be done.  The cause was printed. */
-static void give_up(struct run *run, int error)
-{
-	run->error = run->error ? run->error : error;
-	pm_pool_cancel(run->pool);
-}
-
-/* --------------------------------------------------------------- the stream */
-
-static void watch(struct event **event, struct run *run, int fd, short what,
-	event_callback_fn callback)
-{
-	if (*event && event_get_fd(*event) != fd) {
-		event_free(*event);
-		*event = NULL;
-	}
-	if (!*event) {
-		*event = event_new(run->base, fd, what, callback, run);
-	}
-	if (*event) {
-		event_add(*event, NULL);
-	}
-}
-
-/* Jobs or room for results are there again, or the sink wants to go on. */
-static void ready_cb(evutil_socket_t fd, short what, void *ctx)
-{
-	struct run *run = ctx;
-	(void)fd;
-	(void)what;
-	pm_pool_wake(run->pool);
-}
-
-static int make_job(struct run *run, const char *line, size_t len, bool too_long,
-	struct pm_job *job)
-{
-	struct job_head head = {.index = input_index(run->input), .bad = too_long};
-	buf_clear(&run->arg);
-	if (buf_put(&run->arg, &head, sizeof head) || buf_put(&run->arg, line, len)) {
-		return PM_ENOMEM;
-	}
-	job->arg = run->arg.data;
-	job->len = run->arg.len;
-	int err = pace_take(&run->pace, line, too_long ? 0 : len, job);
-	return err ? err : PM_SOURCE_JOB;
-}
-
-static int source(void *ctx, struct pm_job *job)
-{
-	struct run *run = ctx;
-	const char *line;
-	size_t len;
-	bool too_long;
-	if (run->stopping.why || run->error) {
-		return PM_SOURCE_END; /* drain */
-	}
-	for (;;) {
-		switch (input_try(run->input, &line, &len, &too_long)) {
-		case INPUT_LINE:
-			run->seen_ct++;
-			if (!deliver_has(&run->deliver, input_index(run->input))) {
-				return make_job(run, line, len, too_long, job);
-			}
-			break;
-		case INPUT_WAIT:
-			watch(&run->readable, run, input_fd(run->input), EV_READ,
-				ready_cb);
-			return PM_SOURCE_WAIT;
-		case INPUT_AGAIN:
-			event_active(run->again, 0, 0); /* behind signals and results */
-			return PM_SOURCE_WAIT;
-		case INPUT_ERROR:
-			run->error = EXIT_INPUT;
-			return PM_SOURCE_END;
-		case INPUT_END:
-			run->total = run->seen_ct;
-			return PM_SOURCE_END;
-		}
-	}
-}
-
-/* In a run that was stopped: a job that did not begin, or would have had another
- * attempt.  It has no result, so that a resumed run does it. */
-static bool was_cut_short(struct run *run, const struct pm_result *result)
-{
-	struct outcome outcome = deliver_outcome(result);
-	struct pm_retry unused;
-	return result->error == PM_ECANCELLED ||
-	       pace_retry(&run->pace, &outcome, result->attempts, &unused);
-}
-
-/* The line of a job, out of its argument. */
-static const char *line_of(const void *arg, size_t arg_len, size_t *len)
-{
-	const struct job_head *head = arg;
-	bool has_line = arg_len > sizeof *head && !head->bad;
-	*len = has_line ? arg_len - sizeof *head : 0;
-	return has_line ? (const char *)arg + sizeof *head : "";
-}
-
-static int take_result(struct run *run, const struct pm_result *result);
-
-static int sink(void *ctx, const struct pm_result *result)
-{
-	struct run *run = ctx;
-	size_t len;
-	const char *line = line_of(result->arg, result->arg_len, &len);
-	int step = take_result(run, result);
-	if (step == PM_SINK_TAKEN) {
-		pace_drop(&run->pace, line, len);
-	}
-	return step;
-}
-
-static int take_result(struct run *run, const struct pm_result *result)
-{
-	if (run->cut || (run->stopping.why && was_cut_short(run, result))) {
-		run->cut = !settings.unordered; /* nothing comes behind a gap */
-		return PM_SINK_TAKEN;
-	}
-	if (deliver_blocked(&run->deliver)) {
-		return PM_SINK_WAIT; /* flush() watches for room */
-	}
-	int code = deliver_put(&run->deliver, result);
-	if (code == DELIVER_AGAIN) {
-		event_active(run->again, 0, 0);
-		return PM_SINK_WAIT;
-	}
-	if (code) {
-		run->error = code;
-		return PM_ESYSTEM;
-	}
-	if (++run->delivered_ct > run->stopping.halt.done && !run->stopping.why) {
-		struct outcome outcome = deliver_outcome(result);
-		/* retry() was not asked */
-		stopping_count(&run->stopping, result, &outcome);
-	}
-	return PM_SINK_TAKEN;
-}
-
-static void writable_cb(evutil_socket_t fd, short what, void *ctx);
-
-/* After each batch of results. */
-static void flush(void *ctx)
-{
-	struct run *run = ctx;
-	int code = deliver_flush(&run->deliver);
-	if (code) {
-		give_up(run, code);
-	} else if (deliver_fd(&run->deliver) >= 0) {
-		watch(&run->writable, run, deliver_fd(&run->deliver), EV_WRITE,
-			writable_cb);
-	}
-}
-
-static void writable_cb(evutil_socket_t fd, short what, void *ctx)
-{
-	struct run *run = ctx;
-	(void)fd;
-	(void)what;
-	flush(run);
-	if (!deliver_blocked(&run->deliver)) {
-		pm_pool_wake(run->pool);
-	}
-}
 
 /* ------------------------------------------------------------------- events */
 
@@ -247,7 +71,7 @@ static struct progress_facts progress_now(struct run *run, uint64_t now_us)
 		.per_second = rate_per_second(&run->deliver.rate, now_us),
 		.skipped = tally->skipped,
 		.retries = tally_retries(tally),
-		.total = run->total};
+		.total = run->flow.total};
 }
 
 static void tick_cb(evutil_socket_t fd, short what, void *ctx)
@@ -258,30 +82,21 @@ static void tick_cb(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	progress_draw(&run->progress, &facts, now_us);
-	int code = run->error ? 0 : deliver_tick(&run->deliver);
+	int code = run->flow.error ? 0 : deliver_tick(&run->deliver);
 	if (code) {
-		give_up(run, code);
+		flow_fail(&run->flow, code);
 	}
 }
 
-static int open_events(struct run *run)
+static int open_tick(struct run *run)
 {
 	struct timeval tick = {.tv_usec = TICK_MS * 1000L};
 	run->tick = event_new(run->base, -1, EV_PERSIST, tick_cb, run);
-	run->again = event_new(run->base, -1, 0, ready_cb, run);
-	if (!run->tick || !run->again || event_add(run->tick, &tick) < 0) {
+	if (!run->tick || event_add(run->tick, &tick) < 0) {
 		message_print("run", "out of memory");
 		return EXIT_WORKERS;
 	}
-	return stopping_open(&run->stopping, run->base, run->pool, run->start_us);
-}
-
-static void free_event(struct event **event)
-{
-	if (*event) {
-		event_free(*event);
-		*event = NULL;
-	}
+	return 0;
 }
 
 /* --------------------------------------------------------------- open, close */
@@ -337,6 +152,21 @@ static int open_input(struct run *run)
 	return code;
 }
 
+static int check_stats(const struct run *run)
+{
+	return settings.stats ? stats_check(&settings, run->input) : 0;
+}
+
+static int open_flow(struct run *run)
+{
+	run->flow.base = run->base;
+	run->flow.pool = run->pool;
+	run->flow.input = run->input;
+	run->flow.deliver = &run->deliver;
+	run->flow.stopping = &run->stopping;
+	return flow_open(&run->flow);
+}
+
 /* In this order: what can be wrong with the command is found before anything
  * is created, and an existing output is touched last. */
 static int open_all(struct run *run)
@@ -344,140 +174,37 @@ static int open_all(struct run *run)
 	int code = open_input(run);
 	code = code ? code : body_target_check(&settings);
 	code = code ? code : loop_open(&run->base);
-	if (!code && settings.stats) {
-		code = stats_check(&settings, run->input);
-	}
-	if (!code) {
-		code = open_pool(run);
-	}
-	if (!code) {
-		code = deliver_open(&run->deliver, &settings, run->input);
-	}
-	if (!code && settings.stats) {
-		code = stats_check(&settings, run->input); /* now there is an output */
-	}
-	if (!code) {
-		code = open_events(run);
-	}
-	return code;
+	code = code ? code : check_stats(run);
+	code = code ? code : open_pool(run);
+	code = code ? code : deliver_open(&run->deliver, &settings, run->input);
+	code = code ? code : check_stats(run); /* now there is an output */
+	code = code ? code
+		    : stopping_open(
+			      &run->stopping, run->base, run->pool, run->start_us);
+	code = code ? code : open_flow(run);
+	return code ? code : open_tick(run);
 }
 
 static void close_all(struct run *run)
 {
-	free_event(&run->tick); /* closing the pool runs the loop */
-	free_event(&run->again);
-	free_event(&run->readable);
-	free_event(&run->writable);
+	loop_drop(&run->tick); /* closing the pool runs the loop */
 	stopping_over(&run->stopping);
-	if (run->stopping.at_once || run->error) {
+	if (run->stopping.at_once || run->flow.error) {
 		pm_pool_terminate(&run->pool);
 	} else {
 		pm_pool_close(&run->pool);
 	}
-	pace_fini(&run->pace);
+	flow_close(&run->flow);
 	deliver_discard(&run->deliver);
 	input_close(run->input);
 	stopping_close(&run->stopping);
 	if (run->base) {
 		event_base_free(run->base);
 	}
-	buf_fini(&run->arg);
 	message_before(NULL, NULL);
 }
 
 /* -------------------------------------------------------------------- the run */
-
-/* Results of an earlier run that stand behind the last new one.  Not after
- * something went wrong, but when a run was stopped: they are done. */
-static void copy_rest(struct run *run)
-{
-	int code = DELIVER_AGAIN;
-	while (!run->error && code == DELIVER_AGAIN) {
-		code = deliver_rest(&run->deliver);
-		flush(run);
-		bool slow = deliver_fd(&run->deliver) >= 0;
-		if (slow && run->stopping.at_once) {
-			return; /* its reader does not read */
-		}
-		if (code == DELIVER_AGAIN &&
-			event_base_loop(
-				run->base, slow ? EVLOOP_ONCE : EVLOOP_NONBLOCK) < 0) {
-			return;
-		}
-	}
-	run->error = run->error ? run->error : code == DELIVER_AGAIN ? 0 : code;
-}
-
-/* The last lines are still on their way to a slow reader. */
-static void finish_output(struct run *run)
-{
-	copy_rest(run);
-	flush(run);
-	while (!run->error && !run->stopping.at_once &&
-		deliver_fd(&run->deliver) >= 0) {
-		if (event_base_loop(run->base, EVLOOP_ONCE) < 0) {
-			break;
-		}
-	}
-	if (run->stopping.at_once && deliver_fd(&run->deliver) >= 0) {
-		return; /* its reader does not read: there is nothing to wait for */
-	}
-	int code = deliver_close(&run->deliver, !run->error && !run->stopping.why);
-	run->error = run->error ? run->error : code;
-}
-
-static void lane_new(void *ctx, const char *lane, struct pm_lane_limits *limits)
-{
-	struct run *run = ctx;
-	pace_limits(&run->pace, lane, limits);
-}
-
-static int admit(void *ctx, const struct pm_job *job, const char **why)
-{
-	struct run *run = ctx;
-	size_t len;
-	const char *line = line_of(job->arg, job->len, &len);
-	return pace_admit(&run->pace, job, line, len, why);
-}
-
-static bool retry(void *ctx, const struct pm_result *result, struct pm_retry *how)
-{
-	struct run *run = ctx;
-	struct outcome outcome = deliver_outcome(result);
-	if (run->stopping.why || run->error || deliver_disk_failed(result)) {
-		return false;
-	}
-	size_t len;
-	const char *line = line_of(result->arg, result->arg_len, &len);
-	bool again = pace_retry(&run->pace, &outcome, result->attempts, how);
-	pace_ended(&run->pace, line, len, how);
-	if (!again) {
-		stopping_count(&run->stopping, result, &outcome);
-	}
-	return again;
-}
-
-static void do_map(struct run *run)
-{
-	struct pm_stream stream = {.task = fetch_task,
-		.source = source,
-		.sink = sink,
-		.ctx = run,
-		.unordered = settings.unordered,
-		.window = (size_t)settings.window,
-		.window_bytes = (size_t)settings.window_bytes,
-		.turn = flush,
-		.rate = settings.rate,
-		.lane_new = lane_new,
-		.admit = settings.polite ? admit : NULL,
-		.retry = retry};
-	int err = pm_map_stream(run->pool, &stream);
-	if (err && !run->error && !run->stopping.why) {
-		message_print("the run stopped", "%s",
-			*pm_last_error() ? pm_last_error() : pm_error_text(err));
-		run->error = EXIT_WORKERS;
-	}
-}
 
 /* No -q, and no results that go to the same terminal; unless asked for. */
 static enum progress_mode progress_wanted(void)
@@ -497,22 +224,15 @@ static void end_progress(struct run *run)
 
 static int go(struct run *run, int argc, char **argv)
 {
-	run->begin_us = clock_now_us();
-	run->total = settings.total;
-	progress_init(&run->progress, STDERR_FILENO, progress_wanted(), run->begin_us);
+	uint64_t begin_us = clock_now_us(); /* of the first job */
+	progress_init(&run->progress, STDERR_FILENO, progress_wanted(), begin_us);
 	message_before(clear_progress, &run->progress);
-	if (pace_init(&run->pace, &settings, run->pool)) {
-		message_print("run", "out of memory");
-		return EXIT_WORKERS;
-	}
-	do_map(run);
-	pace_stop(&run->pace);
-	finish_output(run);
+	flow_run(&run->flow);
 	end_progress(run);
 	struct run_end end = {.stopping = &run->stopping,
-		.error = run->error,
+		.error = run->flow.error,
 		.tally = &run->deliver.tally,
-		.elapsed_us = clock_now_us() - run->begin_us,
+		.elapsed_us = clock_now_us() - begin_us,
 		.input = run->input,
 		.unfit = deliver_unfit(&run->deliver),
 		.argc = argc,

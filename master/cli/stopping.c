@@ -11,6 +11,7 @@
 #include "common/cli/job.h"
 #include "common/cli/settings.h"
 #include "common/clock.h"
+#include "master/cli/loop.h"
 #include "master/cli/message.h"
 #include "master/cli/secret.h"
 
@@ -121,23 +122,15 @@ int stopping_open(
 	return 0;
 }
 
-static void free_event(struct event **event)
-{
-	if (*event) {
-		event_free(*event);
-		*event = NULL;
-	}
-}
-
 void stopping_over(struct stopping *s)
 {
-	free_event(&s->deadline);
-	free_event(&s->halted);
+	loop_drop(&s->deadline);
+	loop_drop(&s->halted);
 }
 
 void stopping_close(struct stopping *s)
 {
 	stopping_over(s);
-	free_event(&s->sigint);
-	free_event(&s->sigterm);
+	loop_drop(&s->sigint);
+	loop_drop(&s->sigterm);
 }
