@@ -14,8 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/cli/fetch_task.h"
-#include "common/cli/kernel.h"
 #include "common/cli/settings.h"
 #include "common/clock.h"
 #include "common/poolmap.h"
@@ -27,15 +25,11 @@
 #include "master/cli/message.h"
 #include "master/cli/progress.h"
 #include "master/cli/run_end.h"
+#include "master/cli/run_pool.h"
 #include "master/cli/stats.h"
 #include "master/cli/stopping.h"
 
-enum {
-	TICK_MS = 200,
-	FILES_PER_TASK = 2, /* a look-up holds two, then its connection one */
-	RESULT_EXTRA_BYTES = 16 << 20, /* of a line, beside the body */
-	ESCAPE_MAX = 6,                /* bytes that one byte of a body can become */
-};
+enum { TICK_MS = 200 };
 
 struct run {
 	struct event_base *base;
@@ -49,11 +43,26 @@ struct run {
 	uint64_t start_us; /* of the command */
 };
 
-/* ------------------------------------------------------------------- events */
+/* ----------------------------------------------------------------- progress */
+
+/* No -q, and no results that go to the same terminal; unless asked for. */
+static enum progress_mode progress_wanted(void)
+{
+	bool same_terminal = strcmp(settings.output, "-") == 0 && isatty(STDOUT_FILENO);
+	bool unwanted = settings.quiet || same_terminal;
+	return settings.progress == PROGRESS_AUTO && unwanted ? PROGRESS_NONE
+							      : settings.progress;
+}
 
 static void clear_progress(void *ctx)
 {
 	progress_clear(ctx);
+}
+
+static void begin_progress(struct run *run, uint64_t now_us)
+{
+	progress_init(&run->progress, STDERR_FILENO, progress_wanted(), now_us);
+	message_before(clear_progress, &run->progress);
 }
 
 static struct progress_facts progress_now(struct run *run, uint64_t now_us)
@@ -74,6 +83,14 @@ static struct progress_facts progress_now(struct run *run, uint64_t now_us)
 		.total = run->flow.total};
 }
 
+static void end_progress(struct run *run)
+{
+	uint64_t now_us = clock_now_us();
+	struct progress_facts facts = progress_now(run, now_us);
+	progress_end(&run->progress, &facts, now_us);
+}
+
+/* With it the outputs do what they do by the clock. */
 static void tick_cb(evutil_socket_t fd, short what, void *ctx)
 {
 	struct run *run = ctx;
@@ -100,47 +117,6 @@ static int open_tick(struct run *run)
 }
 
 /* --------------------------------------------------------------- open, close */
-
-static size_t result_bytes_max(void)
-{
-	uint64_t need = settings.max_body * ESCAPE_MAX + RESULT_EXTRA_BYTES;
-	return need < PM_BYTES_MAX ? (size_t)need : PM_BYTES_MAX;
-}
-
-/* Once for all workers, and before there are any. */
-static void tell_of_sandbox(void)
-{
-	const char *lack = !kernel_has_seccomp()    ? "filters of system calls"
-			   : !kernel_landlock_abi() ? "Landlock"
-						    : NULL;
-	if (lack && !settings.no_sandbox && !settings.quiet && !kernel_is_watched()) {
-		message_print("sandbox", "this kernel offers no %s: workers go without",
-			lack);
-	}
-}
-
-static int open_pool(struct run *run)
-{
-	tell_of_sandbox();
-	struct pm_pool_options options;
-	pm_pool_options_init(&options);
-	options.workers = settings.workers;
-	options.concurrency = settings.concurrency;
-	options.max_bytes = result_bytes_max();
-	options.files_per_task = FILES_PER_TASK;
-	options.base = run->base;
-	options.init = fetch_init;
-	options.max_jobs_per_worker = settings.max_jobs_per_worker;
-	options.worker_memory_bytes = (size_t)settings.worker_memory;
-	options.schedule = settings.scheduler;
-	int err = pm_pool_open(&run->pool, &options);
-	if (err) {
-		message_print("cannot start the workers", "%s", pm_last_error());
-	}
-	return !err                                   ? 0
-	       : err == PM_ELIMIT || err == PM_EINVAL ? EXIT_USAGE
-						      : EXIT_WORKERS;
-}
 
 static int open_input(struct run *run)
 {
@@ -175,7 +151,7 @@ static int open_all(struct run *run)
 	code = code ? code : body_target_check(&settings);
 	code = code ? code : loop_open(&run->base);
 	code = code ? code : check_stats(run);
-	code = code ? code : open_pool(run);
+	code = code ? code : run_pool_open(&run->pool, run->base);
 	code = code ? code : deliver_open(&run->deliver, &settings, run->input);
 	code = code ? code : check_stats(run); /* now there is an output */
 	code = code ? code
@@ -206,27 +182,10 @@ static void close_all(struct run *run)
 
 /* -------------------------------------------------------------------- the run */
 
-/* No -q, and no results that go to the same terminal; unless asked for. */
-static enum progress_mode progress_wanted(void)
-{
-	bool same_terminal = strcmp(settings.output, "-") == 0 && isatty(STDOUT_FILENO);
-	bool unwanted = settings.quiet || same_terminal;
-	return settings.progress == PROGRESS_AUTO && unwanted ? PROGRESS_NONE
-							      : settings.progress;
-}
-
-static void end_progress(struct run *run)
-{
-	uint64_t now_us = clock_now_us();
-	struct progress_facts facts = progress_now(run, now_us);
-	progress_end(&run->progress, &facts, now_us);
-}
-
 static int go(struct run *run, int argc, char **argv)
 {
 	uint64_t begin_us = clock_now_us(); /* of the first job */
-	progress_init(&run->progress, STDERR_FILENO, progress_wanted(), begin_us);
-	message_before(clear_progress, &run->progress);
+	begin_progress(run, begin_us);
 	flow_run(&run->flow);
 	end_progress(run);
 	struct run_end end = {.stopping = &run->stopping,
