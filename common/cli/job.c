@@ -18,6 +18,7 @@
 #include "common/cli/base64.h"
 #include "common/cli/json_text.h"
 #include "common/cli/outcome.h"
+#include "common/cli/slip.h"
 
 /* Memory behind a job. */
 struct owned {
@@ -406,52 +407,21 @@ static const struct key {
 	{"bearer", read_bearer},
 	{"meta", read_meta},
 };
-enum { KEY_CT = sizeof keys / sizeof keys[0], KEY_LEN_MAX = 16 };
-
-static unsigned min3(unsigned a, unsigned b, unsigned c)
-{
-	unsigned least = a < b ? a : b;
-	return least < c ? least : c;
-}
-
-/* How many letters must be changed, added or dropped to make `b` of `a`.  Both
- * are at most KEY_LEN_MAX long. */
-static unsigned distance(const char *a, const char *b)
-{
-	unsigned row[KEY_LEN_MAX + 1];
-	size_t len = strlen(b);
-	for (unsigned j = 0; j <= len; j++) {
-		row[j] = j;
-	}
-	for (unsigned i = 1; a[i - 1]; i++) {
-		unsigned corner = row[0];
-		row[0] = i;
-		for (size_t j = 1; j <= len; j++) {
-			unsigned swap = corner + (a[i - 1] != b[j - 1]);
-			corner = row[j];
-			row[j] = min3(swap, row[j] + 1, row[j - 1] + 1);
-		}
-	}
-	return row[len];
-}
+enum { KEY_CT = sizeof keys / sizeof keys[0] };
 
 /* The key that was probably meant; NULL: none looks like it. */
 static const char *nearest_key(const char *name)
 {
-	size_t len = strlen(name);
-	if (len > KEY_LEN_MAX) {
-		return NULL;
-	}
-	const char *best = NULL;
-	unsigned least = len < 6 ? 2 : 3; /* letters that a slip may cost */
+	const char *nearest = NULL;
+	unsigned best = SLIP_FAR;
 	for (size_t i = 0; i < KEY_CT; i++) {
-		unsigned d = distance(name, keys[i].name);
-		if (d <= least && d < len) {
-			best = keys[i].name;
-			least = d > 0 ? d - 1 : 0;
+		unsigned slips = slip_ct(name, keys[i].name);
+		if (slips < best) {
+			best = slips;
+			nearest = keys[i].name;
 		}
 	}
-	return best;
+	return nearest;
 }
 
 static void refuse_key(struct job *job, const char *name)

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cli/slip.h"
 #include "master/cli/message.h"
-#include "master/cli/values.h"
 
 static const struct {
 	const char *name;
@@ -35,11 +35,11 @@ static const char *command_name(enum options_command command)
 static int unknown_command(const char *word)
 {
 	const char *nearest = NULL;
-	unsigned best = VALUES_FAR;
+	unsigned best = SLIP_FAR;
 	for (size_t i = 0; i < COMMAND_NAME_CT; i++) {
-		unsigned distance = values_distance(word, commands[i].name);
-		if (distance < best) {
-			best = distance;
+		unsigned slips = slip_ct(word, commands[i].name);
+		if (slips < best) {
+			best = slips;
 			nearest = commands[i].name;
 		}
 	}

@@ -15,13 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/cli/slip.h"
 #include "common/poolmap.h"
 #include "master/cli/assign.h"
 #include "master/cli/flags.h"
 #include "master/cli/message.h"
 #include "master/cli/options_check.h"
 #include "master/cli/store.h"
-#include "master/cli/values.h"
 
 #define AT(field) offsetof(struct settings, field)
 #define NOWHERE OPTION_NOWHERE
@@ -63,11 +63,11 @@ const struct option_row *options_named(const char *name)
 const struct option_row *options_nearest(const char *typed, unsigned scope)
 {
 	const struct option_row *nearest = NULL;
-	unsigned best = VALUES_FAR;
+	unsigned best = SLIP_FAR;
 	for (size_t i = 0; i < OPTION_CT; i++) {
-		unsigned distance = values_distance(typed, option_rows[i].name);
-		if ((option_rows[i].scope & scope) && distance < best) {
-			best = distance;
+		unsigned slips = slip_ct(typed, option_rows[i].name);
+		if ((option_rows[i].scope & scope) && slips < best) {
+			best = slips;
 			nearest = &option_rows[i];
 		}
 	}

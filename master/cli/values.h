@@ -123,10 +123,4 @@ int values_header(const char *text, struct header_parts *out, struct value_error
 /* Can `path` be read, now, and is it no directory?  Does not block. */
 int values_readable_file(const char *path, struct value_error *why);
 
-/* How many slips of the finger lie between what was typed and a name that
- * exists: letters too many, missing, wrong or swapped.  A beginning of the name
- * counts as one.  VALUES_FAR: too many to suggest it. */
-enum { VALUES_FAR = 1000 };
-unsigned values_distance(const char *typed, const char *name);
-
 #endif

@@ -5,6 +5,7 @@
  */
 #include <math.h>
 
+#include "common/cli/slip.h"
 #include "common/poolmap.h"
 #include "master/cli/values.h"
 #include "tests/fuzz/fuzz.h"
@@ -92,7 +93,7 @@ static int read_word(const char *text, struct value_error *why)
 	bool on;
 	int err = values_choice(text, "auto|bar|log|json|none", &word, why);
 	FUZZ_CHECK(word < 5);
-	(void)values_distance(text, "max-jobs-per-worker");
+	(void)slip_ct(text, "max-jobs-per-worker");
 	return err ? values_switch(text, &on, why) : err;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * values, values_name: what is read, and what is refused.
+ * values, values_file: what is read, and what is refused.
  */
 #include <criterion/criterion.h>
 #include <limits.h>
@@ -321,35 +321,4 @@ Test(values, tells_files_that_can_be_read, .timeout = 10)
 	cr_assert(strstr(why.text, "No such file"), "%s", why.text);
 	cr_assert_eq(values_readable_file("/tmp", &why), PM_EINVAL);
 	cr_assert(strstr(why.text, "not a regular file"), "%s", why.text);
-}
-
-Test(values, finds_the_name_that_was_meant, .timeout = 10)
-{
-	const struct {
-		const char *typed, *name;
-		bool is_near;
-	} cases[] = {{"concurency", "concurrency", true},
-		{"cocnurrency", "concurrency", true}, {"work", "workers", true},
-		{"wrokers", "workers", true}, {"time-out", "timeout", true},
-		{"windowbytes", "window-bytes", true}, {"rnu", "run", true},
-		{"retries", "resume", false}, {"proxy", "body", false},
-		{"a", "accept", false}, {"", "run", false}, {"report", "run", false}};
-	for (size_t i = 0; i < LENGTH(cases); i++) {
-		unsigned distance = values_distance(cases[i].typed, cases[i].name);
-		cr_assert_eq(distance < VALUES_FAR, cases[i].is_near, "%s, %s: %u",
-			cases[i].typed, cases[i].name, distance);
-	}
-}
-
-Test(values, measures_distance_in_edits, .timeout = 10)
-{
-	cr_assert_eq(values_distance("workers", "workers"), 0);
-	cr_assert_eq(values_distance("wrokers", "workers"), 1, "a swap is one edit");
-	cr_assert_eq(values_distance("workrs", "workers"), 1);
-	cr_assert_eq(values_distance("workerss", "workers"), 1);
-	cr_assert_eq(values_distance("wxxkers", "workers"), 2);
-	char endless[4096];
-	memset(endless, 'x', sizeof(endless));
-	endless[sizeof(endless) - 1] = '\0';
-	cr_assert_eq(values_distance(endless, "workers"), VALUES_FAR);
 }

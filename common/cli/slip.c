@@ -1,35 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * values_name - names of files that must be there, and names that were
- * mistyped; see values.h.
+ * slip - slips of the finger in a name; see slip.h.
  */
-#include <errno.h>
-#include <fcntl.h>
+#include "common/cli/slip.h"
+
+#include <stddef.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "master/cli/values.h"
-#include "master/cli/values_parts.h"
-
-/* ------------------------------------------------------------------- files */
-
-int values_readable_file(const char *path, struct value_error *why)
-{
-	/* Not blocking: the name may be that of a pipe that nobody writes to. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0) {
-		return values_refuse(why, "cannot be read: %s", strerror(errno));
-	}
-	struct stat st;
-	bool is_file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-	close(fd);
-	return is_file ? 0 : values_refuse(why, "is not a regular file");
-}
-
-/* ------------------------------------------------------------------- names */
-
-enum { NAME_MAX_LEN = 40 };
+enum { NAME_LEN_MAX = 40 };
 
 static unsigned min3(unsigned a, unsigned b, unsigned c)
 {
@@ -41,7 +19,7 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
  * of the usual table: the one in the making and the two before it. */
 static unsigned edits(const char *a, size_t a_len, const char *b, size_t b_len)
 {
-	unsigned rows[3][NAME_MAX_LEN + 1] = {{0}};
+	unsigned rows[3][NAME_LEN_MAX + 1] = {{0}};
 	unsigned *before = rows[0], *last = rows[1], *now = rows[2];
 	for (size_t j = 0; j <= b_len; j++) {
 		last[j] = (unsigned)j;
@@ -64,16 +42,16 @@ static unsigned edits(const char *a, size_t a_len, const char *b, size_t b_len)
 	return last[b_len];
 }
 
-unsigned values_distance(const char *typed, const char *name)
+unsigned slip_ct(const char *typed, const char *name)
 {
 	size_t typed_len = strlen(typed), name_len = strlen(name);
-	if (typed_len > NAME_MAX_LEN || name_len > NAME_MAX_LEN || typed_len < 2) {
-		return VALUES_FAR;
+	if (typed_len > NAME_LEN_MAX || name_len > NAME_LEN_MAX || typed_len < 2) {
+		return SLIP_FAR;
 	}
 	unsigned n = edits(typed, typed_len, name, name_len);
 	if (n > 1 && strncmp(typed, name, typed_len) == 0) {
 		return 1;
 	}
 	/* One slip in three letters is a slip; more is another word. */
-	return n <= (name_len < 3 ? 1 : name_len / 3) && n <= 3 ? n : VALUES_FAR;
+	return n <= (name_len < 3 ? 1 : name_len / 3) && n <= 3 ? n : SLIP_FAR;
 }
