@@ -2,7 +2,7 @@
  *
  * base64 - the standard alphabet of RFC 4648, padded, without line breaks.
  *
- * Runs in: the workers and the master of the command; job.c decodes, line.c
+ * Runs in: the workers and the master of the command; job_keys.c decodes, line.c
  * encodes.  Pure; the memory is the caller's.
  */
 #ifndef COMMON_CLI_BASE64_H

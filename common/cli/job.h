@@ -4,7 +4,7 @@
  *
  * Runs in: the workers, which fetch it; and the master, which renders the
  * result of a job that no worker could finish, and checks a resumed file.
- * Pure: no I/O, no clock.  The only file that parses JSON.
+ * Pure: no I/O, no clock.  The only place that parses JSON of jobs.
  */
 #ifndef COMMON_CLI_JOB_H
 #define COMMON_CLI_JOB_H
