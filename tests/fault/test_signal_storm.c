@@ -3,21 +3,10 @@
  * More signals than anybody has ears for: to the master, the forkserver and the
  * workers, of each kind that they handle or ignore.
  */
+#include "tests/support/origin_rig.h"
 #include "tests/support/run_rig.h"
 
-static struct origin *o;
-
-static void start(void)
-{
-	o = origin_start();
-}
-
-static void stop(void)
-{
-	origin_stop(o);
-}
-
-TestSuite(signal_storm, .init = start, .fini = stop);
+TestSuite(signal_storm, .init = start_origin, .fini = stop_origin);
 
 enum { MANY = 1000, ROUNDS = 200, FAMILY_MAX = 8 };
 

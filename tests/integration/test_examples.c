@@ -2,21 +2,10 @@
  *
  * The programs of tests/examples do what their first lines say.
  */
+#include "tests/support/origin_rig.h"
 #include "tests/support/run_rig.h"
 
-static struct origin *o;
-
-static void start(void)
-{
-	o = origin_start();
-}
-
-static void stop(void)
-{
-	origin_stop(o);
-}
-
-TestSuite(examples, .init = start, .fini = stop);
+TestSuite(examples, .init = start_origin, .fini = stop_origin);
 
 /* A URL that fails at once, and what is said of it. */
 #define BAD_URL "ftp://x/"

@@ -3,25 +3,14 @@
  * `poolmap run` end to end: job lists against the origin, and what stands in
  * the results.
  */
+#include "tests/support/origin_rig.h"
 #include "tests/support/run_rig.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-static struct origin *o;
-
-static void start(void)
-{
-	o = origin_start();
-}
-
-static void stop(void)
-{
-	origin_stop(o);
-}
-
-TestSuite(run, .init = start, .fini = stop);
+TestSuite(run, .init = start_origin, .fini = stop_origin);
 
 /* Run these lines from standard input. */
 static struct ran run_text(struct bytes *jobs, const char *const argv[])

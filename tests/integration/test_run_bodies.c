@@ -3,6 +3,7 @@
  * `poolmap run --body dir:` and `--body warc:` end to end: each result leads to its
  * body, whatever dies or runs full meanwhile, and nothing else is left.
  */
+#include "tests/support/origin_rig.h"
 #include "tests/support/run_rig.h"
 
 #include <dirent.h>
@@ -10,19 +11,7 @@
 #include "tests/support/warc_check.h"
 #include "common/cli/digest.h"
 
-static struct origin *o;
-
-static void start(void)
-{
-	o = origin_start();
-}
-
-static void stop(void)
-{
-	origin_stop(o);
-}
-
-TestSuite(run_bodies, .init = start, .fini = stop, .timeout = 120);
+TestSuite(run_bodies, .init = start_origin, .fini = stop_origin, .timeout = 120);
 
 /* ----------------------------------------------------------------------- files */
 

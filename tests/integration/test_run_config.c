@@ -3,25 +3,20 @@
  * Where the command takes its options from, as seen in what it does; `poolmap
  * config`, --help and --version.
  */
+#include "tests/support/origin_rig.h"
 #include "tests/support/run_rig.h"
 
-static struct origin *o;
 static const char *config_home;
 
 /* Files that the user of this machine has must not count. */
 static void start(void)
 {
-	o = origin_start();
+	start_origin();
 	config_home = temp_dir();
 	child_env("XDG_CONFIG_HOME", config_home);
 }
 
-static void stop(void)
-{
-	origin_stop(o);
-}
-
-TestSuite(run_config, .init = start, .fini = stop);
+TestSuite(run_config, .init = start, .fini = stop_origin);
 
 static const char *config_file(const char *text)
 {

@@ -4,21 +4,10 @@
  */
 #include <zlib.h>
 
+#include "tests/support/origin_rig.h"
 #include "tests/support/run_rig.h"
 
-static struct origin *o;
-
-static void start(void)
-{
-	o = origin_start();
-}
-
-static void stop(void)
-{
-	origin_stop(o);
-}
-
-TestSuite(run_input, .init = start, .fini = stop);
+TestSuite(run_input, .init = start_origin, .fini = stop_origin);
 
 /* The list as a gzip file, in two members; the list is empty after it. */
 static const char *gzip_file(const char *name, struct bytes *jobs)

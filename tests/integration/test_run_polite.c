@@ -6,36 +6,15 @@
  */
 #include "tests/support/visit_rig.h"
 
-static struct origin *o;
-
-static void start(void)
-{
-	o = origin_start();
-	visits_start(o);
-}
-
-static void stop(void)
-{
-	origin_stop(o);
-}
-
-TestSuite(run_polite, .init = start, .fini = stop);
+TestSuite(run_polite, .init = start_visits, .fini = stop_origin);
 
 static const char *const worker_cts[] = {"1", "2", "7"};
 enum { WORKER_CTS = 3 };
 
-/* The command with three hosts that are this origin. */
-#define RUN_HOSTS(...)                                                                 \
-	RUN("--resolve", resolve_to(o, "a.test"), "--resolve",                         \
-		resolve_to(o, "b.test"), "--resolve", resolve_to(o, "c.test"),         \
-		__VA_ARGS__)
-
-/* The same with a configuration file. */
+/* RUN_HOSTS with a configuration file. */
 #define RUN_CONFIG(text, ...)                                                          \
 	POOLMAP("run", "--config", temp_file("my.conf", text, strlen(text)),           \
-		"--resolve", resolve_to(o, "a.test"), "--resolve",                     \
-		resolve_to(o, "b.test"), "--resolve", resolve_to(o, "c.test"),         \
-		__VA_ARGS__)
+		THREE_HOSTS, __VA_ARGS__)
 
 /* Run these jobs, all of which must be ok.  The list is empty after it. */
 static void run_ok(struct bytes *jobs, const char *const argv[])

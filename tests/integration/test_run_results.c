@@ -3,6 +3,7 @@
  * What happens to the results of `poolmap run`: other formats, lists of failed
  * jobs, statistics, early stops, and running again what failed.
  */
+#include "tests/support/origin_rig.h"
 #include "tests/support/run_rig.h"
 #include "tests/support/visit_rig.h"
 
@@ -10,19 +11,7 @@
 #include "master/cli/members.h"
 #include "master/cli/pack.h"
 
-static struct origin *o;
-
-static void start(void)
-{
-	o = origin_start();
-}
-
-static void stop(void)
-{
-	origin_stop(o);
-}
-
-TestSuite(run_results, .init = start, .fini = stop);
+TestSuite(run_results, .init = start_origin, .fini = stop_origin);
 
 static const char *jobs_of(const char *path, size_t ct)
 {

@@ -4,21 +4,10 @@
  * longer, shorter, others.  That it goes on at all, after whatever end, is tested in
  * tests/fault.
  */
+#include "tests/support/origin_rig.h"
 #include "tests/support/run_rig.h"
 
-static struct origin *o;
-
-static void start(void)
-{
-	o = origin_start();
-}
-
-static void stop(void)
-{
-	origin_stop(o);
-}
-
-TestSuite(run_resume, .init = start, .fini = stop);
+TestSuite(run_resume, .init = start_origin, .fini = stop_origin);
 
 /* Jobs that fail without a server, one after the other. */
 #define ONE_BY_ONE "-q", "-w", "1", "-c", "1", "--retries", "0"

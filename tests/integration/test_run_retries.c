@@ -7,24 +7,7 @@
 
 #include <signal.h>
 
-static struct origin *o;
-
-static void start(void)
-{
-	o = origin_start();
-	visits_start(o);
-}
-
-static void stop(void)
-{
-	origin_stop(o);
-}
-
-TestSuite(run_retries, .init = start, .fini = stop);
-
-#define RUN_HOSTS(...)                                                                 \
-	RUN("--resolve", resolve_to(o, "a.test"), "--resolve",                         \
-		resolve_to(o, "b.test"), __VA_ARGS__)
+TestSuite(run_retries, .init = start_visits, .fini = stop_origin);
 
 static void check_attempts(const struct ran *r, size_t i, json_int_t expected)
 {

@@ -3,21 +3,10 @@
  * `poolmap run` and SIGINT, SIGTERM: the first one drains, a second one stops at
  * once, and nothing is lost that --resume cannot bring.
  */
+#include "tests/support/origin_rig.h"
 #include "tests/support/run_rig.h"
 
-static struct origin *o;
-
-static void start(void)
-{
-	o = origin_start();
-}
-
-static void stop(void)
-{
-	origin_stop(o);
-}
-
-TestSuite(run_signals, .init = start, .fini = stop);
+TestSuite(run_signals, .init = start_origin, .fini = stop_origin);
 
 enum { AT_ONCE = 4, BEFORE = 20, HELD = 600, MANY = BEFORE + HELD };
 static const char heard[] = "once more stops at once";

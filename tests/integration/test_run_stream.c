@@ -4,21 +4,10 @@
  * nothing runs far ahead, a slow reader slows the run down, and memory does not
  * grow with the number of jobs.
  */
+#include "tests/support/origin_rig.h"
 #include "tests/support/run_rig.h"
 
-static struct origin *o;
-
-static void start(void)
-{
-	o = origin_start();
-}
-
-static void stop(void)
-{
-	origin_stop(o);
-}
-
-TestSuite(run_stream, .init = start, .fini = stop);
+TestSuite(run_stream, .init = start_origin, .fini = stop_origin);
 
 static void write_job(struct child *c, const char *path)
 {

@@ -3,25 +3,14 @@
  * What `poolmap run` shows on a terminal: a line of progress that keeps to its
  * width and is gone before anything else is written.
  */
+#include "tests/support/origin_rig.h"
 #include "tests/support/run_rig.h"
 
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 
-static struct origin *o;
-
-static void start(void)
-{
-	o = origin_start();
-}
-
-static void stop(void)
-{
-	origin_stop(o);
-}
-
-TestSuite(run_terminal, .init = start, .fini = stop);
+TestSuite(run_terminal, .init = start_origin, .fini = stop_origin);
 
 /* ---------------------------------------------------------- pseudo-terminals */
 

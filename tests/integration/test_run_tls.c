@@ -4,9 +4,9 @@
  * sides, HTTP/2, proxies, names in other letters, compression, stalls, heads in two
  * minds.
  */
+#include "tests/support/origin_rig.h"
 #include "tests/support/run_rig.h"
 
-static struct origin *o;
 static const char *ca;
 
 static void start(void)
@@ -15,12 +15,7 @@ static void start(void)
 	ca = origin_tls_file(o, "ca.pem");
 }
 
-static void stop(void)
-{
-	origin_stop(o);
-}
-
-TestSuite(run_tls, .init = start, .fini = stop);
+TestSuite(run_tls, .init = start, .fini = stop_origin);
 
 static void add(struct bytes *jobs, const char *port, const char *path)
 {

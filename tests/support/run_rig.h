@@ -61,10 +61,11 @@ __attribute__((format(printf, 2, 3))) static inline void jobs_add(
 
 /* `ct` lines of a URL and a number: http://127.0.0.1:PORT/once/0 ... */
 static inline void jobs_add_urls(
-	struct bytes *jobs, const struct origin *o, const char *path, size_t ct)
+	struct bytes *jobs, const struct origin *origin, const char *path, size_t ct)
 {
 	for (size_t i = 0; i < ct; i++) {
-		jobs_add(jobs, "http://127.0.0.1:%u%s%zu\n", origin_port(o), path, i);
+		jobs_add(jobs, "http://127.0.0.1:%u%s%zu\n", origin_port(origin), path,
+			i);
 	}
 }
 
@@ -265,25 +266,25 @@ static inline bool count_reached(void *ctx)
 
 /* Wait until a number of /counts is at least that. */
 static inline void wait_for_count(
-	const struct origin *o, const char *key, json_int_t least)
+	const struct origin *origin, const char *key, json_int_t least)
 {
-	struct awaited_count a = {o, key, least};
+	struct awaited_count a = {origin, key, least};
 	cr_assert(wait_for(count_reached, &a, 30000), "%s: %lld, not %lld", key,
-		(long long)origin_count(o, key), (long long)least);
+		(long long)origin_count(origin, key), (long long)least);
 }
 
 /* Does a number of /counts get over `most`, although it has time to? */
 static inline bool count_exceeds(
-	const struct origin *o, const char *key, json_int_t most)
+	const struct origin *origin, const char *key, json_int_t most)
 {
-	struct awaited_count a = {o, key, most + 1};
+	struct awaited_count a = {origin, key, most + 1};
 	return wait_for(count_reached, &a, 300);
 }
 
 /* Let go of what waits in /hold/NAME, now and later. */
-static inline void origin_release(const struct origin *o, const char *name)
+static inline void origin_release(const struct origin *origin, const char *name)
 {
-	free(origin_get(o, keep_printf("/release/%s", name)));
+	free(origin_get(origin, keep_printf("/release/%s", name)));
 }
 
 #endif

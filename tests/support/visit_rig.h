@@ -3,11 +3,12 @@
  * visit_rig - the requests that an origin has seen, as its /log tells: how many at
  * once, how far apart, for which host.
  *
- * Runs in: the test process.  Included behind run_rig.h, once each.
+ * Runs in: the test process.  Included by tests, once each.
  */
 #ifndef TESTS_SUPPORT_VISIT_RIG_H
 #define TESTS_SUPPORT_VISIT_RIG_H
 
+#include "tests/support/origin_rig.h"
 #include "tests/support/run_rig.h"
 
 struct visit {
@@ -25,9 +26,16 @@ struct visits {
 };
 
 /* From now on requests are noted; those before are forgotten. */
-static inline void visits_start(const struct origin *o)
+static inline void visits_start(const struct origin *origin)
 {
-	free(origin_get(o, "/log-start"));
+	free(origin_get(origin, "/log-start"));
+}
+
+/* For a suite whose origin notes them from the start. */
+static inline void start_visits(void)
+{
+	start_origin();
+	visits_start(o);
 }
 
 static inline uint64_t us_in(const json_t *entry, const char *key)
@@ -35,10 +43,10 @@ static inline uint64_t us_in(const json_t *entry, const char *key)
 	return (uint64_t)int_in(entry, key);
 }
 
-static inline struct visits visits_load(const struct origin *o)
+static inline struct visits visits_load(const struct origin *origin)
 {
 	json_error_t why;
-	char *text = origin_get(o, "/log");
+	char *text = origin_get(origin, "/log");
 	struct visits v = {.json = json_loads(text, 0, &why)};
 	free(text);
 	cr_assert(v.json, "/log is no JSON: %s", why.text);
@@ -90,9 +98,9 @@ static inline bool visit_begins_not(const struct visit *visit, const char *path)
 }
 
 /* Those of one host; NULL: of all. */
-static inline struct visits visits_of(const struct origin *o, const char *host)
+static inline struct visits visits_of(const struct origin *origin, const char *host)
 {
-	struct visits v = visits_load(o);
+	struct visits v = visits_load(origin);
 	if (host) {
 		visits_keep(&v, visit_has_host, host);
 	}
@@ -100,9 +108,9 @@ static inline struct visits visits_of(const struct origin *o, const char *host)
 }
 
 /* Those of one path. */
-static inline struct visits visits_to(const struct origin *o, const char *path)
+static inline struct visits visits_to(const struct origin *origin, const char *path)
 {
-	struct visits v = visits_load(o);
+	struct visits v = visits_load(origin);
 	visits_keep(&v, visit_has_path, path);
 	return v;
 }
@@ -159,17 +167,24 @@ static inline uint64_t visits_closest_us(const struct visits *v)
 }
 
 /* --resolve for a host that is this origin: HOST:PORT:127.0.0.1. */
-static inline const char *resolve_to(const struct origin *o, const char *host)
+static inline const char *resolve_to(const struct origin *origin, const char *host)
 {
-	return keep_printf("%s:%u:127.0.0.1", host, origin_port(o));
+	return keep_printf("%s:%u:127.0.0.1", host, origin_port(origin));
 }
 
+/* The command with three hosts that are the test's origin. */
+#define THREE_HOSTS                                                                    \
+	"--resolve", resolve_to(o, "a.test"), "--resolve", resolve_to(o, "b.test"),    \
+		"--resolve", resolve_to(o, "c.test")
+#define RUN_HOSTS(...) RUN(THREE_HOSTS, __VA_ARGS__)
+
 /* `ct` jobs of a host, numbered behind a "?" so that each has a URL of its own. */
-static inline void jobs_add_host(struct bytes *jobs, const struct origin *o,
+static inline void jobs_add_host(struct bytes *jobs, const struct origin *origin,
 	const char *host, const char *path, size_t ct)
 {
 	for (size_t i = 0; i < ct; i++) {
-		jobs_add(jobs, "http://%s:%u%s?%zu\n", host, origin_port(o), path, i);
+		jobs_add(jobs, "http://%s:%u%s?%zu\n", host, origin_port(origin), path,
+			i);
 	}
 }
 
