@@ -52,6 +52,31 @@ mixed_jobs() {
 	}'
 }
 
+# All that a run writes is in a directory of its own.
+place=$dir/place
+fresh() {
+	rm -rf "$place"
+	mkdir "$place"
+}
+
+# into_place COMMAND...: the command and its options, with what may go before it.  It
+# writes $out, $failed and stats.  Sets $code; what it said is in $dir/said.
+into_place() {
+	code=0
+	"$@" -o "$place/$out" --failed "$place/$failed" --stats "$place/stats" "$dir/jobs" \
+		9>&- 2>"$dir/said" || code=$?
+}
+
+# in_peace CODE: the run, as run() of the script says, that all others are compared
+# with: $dir/peace.
+in_peace() {
+	fresh
+	run ""
+	[ "$code" -eq "$1" ] || die "$form, in peace: exit code $code: $(cat "$dir/said")"
+	rm -rf "$dir/peace"
+	mv "$place" "$dir/peace"
+}
+
 # Results without what differs from run to run: times, workers, and how often a job
 # was begun that lost its worker.
 same_parts() {

@@ -26,23 +26,13 @@ export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
 start_origin
 mixed_jobs "$jobs_ct" >"$dir/jobs"
 
-# A directory of its own for each run, with all that it writes.
-place=$dir/place
-fresh() {
-	rm -rf "$place"
-	mkdir "$place"
-}
-
 # Words on purpose: what goes before, and options.  One job at a time makes a write of
 # each result.
 run() {
 	before=$1
 	shift
-	code=0
 	# shellcheck disable=SC2086
-	$before "$poolmap" run --no-config -q -w 1 -c 2 -o "$place/$out" \
-		--failed "$place/$failed" --stats "$place/stats" $flags "$@" "$dir/jobs" \
-		9>&- 2>"$dir/said" || code=$?
+	into_place $before "$poolmap" run --no-config -q -w 1 -c 2 $flags "$@"
 }
 
 # Jobs that the summary speaks of: done now, and before.
@@ -184,11 +174,7 @@ for form in $forms; do
 	dir) flags="$flags --body dir:$place/bodies" ;;
 	esac
 	case_ct=0 kills=0 failures=0
-	fresh
-	run ""
-	[ "$code" -eq 1 ] || die "$form, in peace: exit code $code: $(cat "$dir/said")"
-	rm -rf "$dir/peace"
-	mv "$place" "$dir/peace"
+	in_peace 1
 	zcat -f "$dir/peace/$failed" >"$dir/failed"
 	sweep_kills
 	[ "$form" != dir ] || sweep_worker_kills

@@ -31,7 +31,7 @@ jobs_ct=40
 limit_s=20
 start_origin
 mixed_jobs $jobs_ct >"$dir/jobs"
-place=$dir/place
+failed=failed
 wrong_ct=0
 
 wrong() {
@@ -41,19 +41,14 @@ wrong() {
 	wrong_ct=$((wrong_ct + 1))
 }
 
-fresh() {
-	rm -rf "$place"
-	mkdir "$place"
-}
-
 # Words on purpose: what goes before, and options.  A worker whose libevent was refused
 # a descriptor waits for what never comes, and the job has its time.
 run() {
 	before=$1
 	shift
-	code=0
 	case $form in
 	host | based)
+		code=0
 		# shellcheck disable=SC2086
 		timeout -s KILL $limit_s $before "$build/tests/fault/prog_torture" \
 			"$dir/runtime" $flags 9>&- 2>"$dir/said" || code=$?
@@ -61,9 +56,8 @@ run() {
 		;;
 	esac
 	# shellcheck disable=SC2086
-	timeout -s KILL $limit_s $before "$poolmap" run -q -w 2 -c 4 --timeout 5 --sync always \
-		-o "$place/$out" --failed "$place/failed" --stats "$place/stats" $flags "$@" \
-		"$dir/jobs" 9>&- 2>"$dir/said" || code=$?
+	into_place timeout -s KILL $limit_s $before \
+		"$poolmap" run -q -w 2 -c 4 --timeout 5 --sync always $flags "$@"
 }
 
 tortured() {
@@ -195,11 +189,7 @@ for form in $forms; do
 		;;
 	esac
 	case_ct=0 calls=0
-	fresh
-	run ""
-	[ "$code" -eq "$expected" ] || die "$form, in peace: exit code $code: $(cat "$dir/said")"
-	rm -rf "$dir/peace"
-	mv "$place" "$dir/peace"
+	in_peace "$expected"
 	for who in ${TORTURE_ONLY_WHO:-master forkserver worker}; do
 		ons=on
 		[ "$who" != worker ] || ons=
