@@ -11,48 +11,19 @@ rounds=${ROUNDS:-3}
 ct=20000
 addresses=10000
 
-dir=$(mktemp -d "${TMPDIR:-/tmp}/poolmap-bench-XXXXXX")
-pids=()
-finish() {
-	exec 7>&- 8>&- 9>&- || :
-	for pid in "${pids[@]}"; do
-		wait "$pid" 2>/dev/null || :
-	done
-	rm -rf "$dir"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
+# shellcheck source=tests/bench/rounds.sh
+. "$(dirname "$0")/rounds.sh"
 
 if [ "$(ulimit -Hn)" != unlimited ] && [ "$(ulimit -Hn)" -lt $((addresses + 100)) ]; then
 	echo "bench: $((addresses + 100)) descriptors are needed; ulimit -Hn says $(ulimit -Hn)" >&2
 	exit 1
 fi
 
-# start NAME LIFE COMMAND...: until the pipe LIFE is closed; waits for its first line.
-start() {
-	local name=$1 life=$2
-	shift 2
-	"$@" <"$life" >"$dir/$name" 7>&- 8>&- 9>&- &
-	pids+=($!)
-	until [ -s "$dir/$name" ]; do
-		kill -0 $! 2>/dev/null || exit 1
-	done
-}
-
-# measured NAME COMMAND...: appends "exit wall cpu" to $dir/NAME
-measured() {
-	local name=$1 code wall cpu
+# fetched NAME OPTION...: a run, measured
+fetched() {
+	local name=$1
 	shift
-	"$build/tests/bench/measure" "$build/poolmap" run --no-config -q --force -o "$dir/out" "$@" \
-		2>"$dir/err" 7>&- 8>&- 9>&- || :
-	read -r code wall cpu < <(sed -n \
-		's/^measure: exit \([0-9]*\) wall_ms \([0-9]*\) cpu_ms \([0-9]*\) .*/\1 \2 \3/p' "$dir/err")
-	echo "$code $wall $cpu" >>"$dir/$name"
-	printf '  %-10s exit %s  wall %6s ms  cpu %6s ms\n' "$name" "$code" "$wall" "$cpu"
-}
-
-median() {
-	cut -d' ' -f"$2" "$dir/$1" | sort -n | awk '{v[NR]=$1} END {print v[int((NR+1)/2)]}'
+	measured "$name" "$build/poolmap" run --no-config -q --force -o "$dir/out" "$@"
 }
 
 expect_all() { # PATTERN
@@ -81,16 +52,15 @@ cost() {
 	local name
 	echo "== $ct URLs of 10 hosts without reuse, of $ct addresses, and of $ct names; $rounds rounds"
 	for _ in $(seq "$rounds"); do
-		measured few -w 1 -c 64 --dns-servers "$dns" -H 'Connection: close' "$dir/few.jobs"
+		fetched few -w 1 -c 64 --dns-servers "$dns" -H 'Connection: close' "$dir/few.jobs"
 		expect_all '"ok":true'
 		for name in literals names; do
-			measured $name -w 1 -c 64 --dns-servers "$dns" "$dir/$name.jobs"
+			fetched $name -w 1 -c 64 --dns-servers "$dns" "$dir/$name.jobs"
 			expect_all '"ok":true'
 		done
 	done
 	for name in literals names; do
-		echo "CPU per job: $name / few = $(awk -v a="$(median $name 3)" -v b="$(median few 3)" \
-			'BEGIN {printf "%.2f", a / b}')  (at most 1.30)"
+		echo "CPU per job: $name / few = $(ratio "$(median $name 3)" "$(median few 3)")  (at most 1.30)"
 	done
 }
 
@@ -104,10 +74,10 @@ asked() {
 # Each job has a second for its connection, and there are ten rounds of them.
 dead() {
 	echo "== $ct names, 2,000 at once, each with 1 s to connect; a server that is silent, then none"
-	measured silent -c 2000 --retries 0 --connect-timeout 1 --dns-servers "$1" "$dir/silent.jobs"
+	fetched silent -c 2000 --retries 0 --connect-timeout 1 --dns-servers "$1" "$dir/silent.jobs"
 	expect_all '"error":"timeout".*Resolving host'
 	asked 7 mute
-	measured none -c 2000 --retries 0 --connect-timeout 1 --dns-servers "$1" "$dir/silent.jobs"
+	fetched none -c 2000 --retries 0 --connect-timeout 1 --dns-servers "$1" "$dir/silent.jobs"
 	expect_all '"error":"\(dns\|timeout\)".*host'
 }
 

@@ -20,43 +20,10 @@ for tool in nginx curl wget2; do
 done
 PATH=$PATH:/usr/sbin
 
-dir=$(mktemp -d "${TMPDIR:-/tmp}/poolmap-bench-XXXXXX")
-pids=()
-finish() {
-	exec 9>&- || :
-	for pid in "${pids[@]}"; do
-		kill "$pid" 2>/dev/null || :
-		wait "$pid" 2>/dev/null || :
-	done
-	rm -rf "$dir"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-
+# shellcheck source=tests/bench/rounds.sh
+. "$(dirname "$0")/rounds.sh"
 poolmap=$build/poolmap
-measure=$build/tests/bench/measure
 bare=$build/tests/bench/bare_loop
-
-# measured NAME COMMAND...: appends "exit wall cpu peak" to $dir/NAME
-measured() {
-	local name=$1
-	shift
-	"$measure" "$@" >/dev/null 2>"$dir/err" 9>&- || :
-	sed -n 's/^measure: exit \([0-9]*\) wall_ms \([0-9]*\) cpu_ms \([0-9]*\) peak_kb \([0-9]*\)$/\1 \2 \3 \4/p' \
-		"$dir/err" | tail -1 | tee -a "$dir/$name" >"$dir/last"
-	read -r code wall cpu peak <"$dir/last"
-	printf '  %-22s exit %s  wall %6s ms  cpu %6s ms  peak %7s kB\n' \
-		"$name" "$code" "$wall" "$cpu" "$peak"
-}
-
-# median NAME COLUMN
-median() {
-	cut -d' ' -f"$2" "$dir/$1" | sort -n | awk '{v[NR]=$1} END {print v[int((NR+1)/2)]}'
-}
-
-ratio() {
-	awk -v a="$1" -v b="$2" 'BEGIN {printf "%.2f", a / b}'
-}
 
 start_nginx() {
 	local port
@@ -91,9 +58,8 @@ CONF
 
 start_origin() {
 	mkfifo "$dir/life"
-	"$build/tests/support/origin" --tls "$dir" <"$dir/life" >"$dir/origin" &
-	pids+=($!)
-	exec 9>"$dir/life"
+	exec 9<>"$dir/life"
+	start origin "$dir/life" "$build/tests/support/origin" --tls "$dir"
 	until grep -q 'tls h2-cut' "$dir/origin"; do :; done
 	origin=$(sed -n 's/^listening //p' "$dir/origin")
 }
