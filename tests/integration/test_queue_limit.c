@@ -3,66 +3,9 @@
  * Integration tests of queue_timeout_ms: what has not begun in time ends then, wherever
  * it waits, and what has begun is left alone.
  */
-#include "tests/support/host_rig.h"
+#include "tests/support/queue_rig.h"
 
 enum { LIMIT = 60, MANY = 100000 }; /* seconds for each test */
-
-/* ------------------------------------------------------------------- the rig */
-
-static pm_future *submit_within(pm_pool *pool, enum errand_what what, uint32_t number,
-	uint32_t value, unsigned queue_timeout_ms)
-{
-	struct errand e = {.number = number, .what = what, .value = value};
-	struct pm_job job = PM_JOB(e);
-	pm_future *f = NULL;
-	job.queue_timeout_ms = queue_timeout_ms;
-	cr_assert_eq(pm_submit(pool, task_errand, &job, &f), 0, "%s", pm_last_error());
-	return f;
-}
-
-/* Keeps its worker from everything else until the gate is open. */
-static int task_hog(pm_task *task, const void *arg, size_t len)
-{
-	board_enter();
-	while (!atomic_load(&board->seen)) {
-		poll(NULL, 0, 1);
-	}
-	board_leave();
-	return pm_return(task, arg, len);
-}
-
-static pm_future *submit_hog(pm_pool *pool)
-{
-	struct pm_job job = {0};
-	pm_future *f = NULL;
-	cr_assert_eq(pm_submit(pool, task_hog, &job, &f), 0, "%s", pm_last_error());
-	run_until_inside(pool, 1);
-	return f;
-}
-
-/* It waited for its limit, and says so; and it never began. */
-static void check_late(const struct pm_result *r, uint32_t number, unsigned limit_ms)
-{
-	unsigned waited_ms = 0;
-	cr_assert(r);
-	cr_assert_eq(
-		r->error, PM_ETIMEDOUT, "job %u: %s", number, pm_error_name(r->error));
-	cr_assert_eq(sscanf(r->message, "waited %u ms in the queue without being begun",
-			     &waited_ms),
-		1, "%s", r->message);
-	cr_assert_geq(waited_ms, limit_ms);
-	cr_assert_eq(r->worker, -1);
-	cr_assert_eq(r->domain, PM_DOMAIN_NONE);
-	cr_assert_null(r->bytes);
-	cr_assert_eq(atomic_load(&board->runs[number]), 0, "job %u has begun", number);
-}
-
-static void free_all(pm_future *f[], size_t ct)
-{
-	for (size_t i = 0; i < ct; i++) {
-		pm_future_free(&f[i]);
-	}
-}
 
 /* ------------------------------------------------------------- single jobs */
 
@@ -82,86 +25,71 @@ static void submit_ten(pm_pool *pool, pm_future *f[], unsigned first_ms, int ste
 	for (size_t i = 0; i < 10; i++) {
 		unsigned ms = (unsigned)((int)first_ms + (int)i * step_ms);
 		places[i] = i;
-		f[i] = submit_within(pool, DO_ECHO, (uint32_t)i + 1, 0, ms);
+		f[i] = submit_within(pool, DO_ECHO, (uint32_t)i + 1, ms);
 		cr_assert_eq(pm_future_on_done(f[i], note_end, &places[i]), 0);
 	}
 }
 
 Test(queue_limit, behind_a_long_job_they_end_in_time_and_in_order, .timeout = LIMIT)
 {
-	pm_pool *pool = rig_pool(1, 1);
-	pm_future *f[10], *first = submit(pool, DO_WAIT, 0, 0);
-	run_until_inside(pool, 1);
-	submit_ten(pool, f, 30, 0);
+	struct held h = held_open(NULL);
+	pm_future *f[10];
+	submit_ten(h.pool, f, 30, 0);
 	cr_assert_eq(pm_wait(f, 10, PM_ALL, 20000, NULL), 0);
-	(void)!pm_pool_step(pool);
+	(void)!pm_pool_step(h.pool);
 	cr_assert_eq(ended_ct, 10);
 	for (size_t i = 0; i < 10; i++) {
 		cr_assert_eq(ended[i], i);
 		check_late(pm_future_result(f[i]), (uint32_t)i + 1, 30);
 		cr_assert_eq(pm_future_result(f[i])->attempts, 0);
 	}
-	cr_assert_eq(rig_stats(pool).queued, 0);
-	cr_assert_eq(rig_stats(pool).results, 10);
-	gate_open();
-	cr_assert_eq(end_of(&first), 0);
+	cr_assert_eq(rig_stats(h.pool).queued, 0);
+	cr_assert_eq(rig_stats(h.pool).results, 10);
 	free_all(f, 10);
-	pm_pool_close(&pool);
+	held_close(&h);
 }
 
 Test(queue_limit, the_shortest_ends_first, .timeout = LIMIT)
 {
-	pm_pool *pool = rig_pool(1, 1);
-	pm_future *f[10], *first = submit(pool, DO_WAIT, 0, 0);
-	run_until_inside(pool, 1);
-	submit_ten(pool, f, 200, -15);
+	struct held h = held_open(NULL);
+	pm_future *f[10];
+	submit_ten(h.pool, f, 200, -15);
 	cr_assert_eq(pm_wait(f, 10, PM_ALL, 20000, NULL), 0);
-	(void)!pm_pool_step(pool);
+	(void)!pm_pool_step(h.pool);
 	for (size_t i = 0; i < 10; i++) {
 		cr_assert_eq(ended[i], 9 - i);
 	}
-	gate_open();
-	cr_assert_eq(end_of(&first), 0);
 	free_all(f, 10);
-	pm_pool_close(&pool);
+	held_close(&h);
 }
 
 Test(queue_limit, none_is_no_limit, .timeout = LIMIT)
 {
-	pm_pool *pool = rig_pool(1, 1);
-	pm_future *first = submit(pool, DO_WAIT, 0, 0);
-	pm_future *patient = submit_within(pool, DO_ECHO, 1, 0, 0);
-	pm_future *late = submit_within(pool, DO_ECHO, 2, 0, 20);
-	pm_future *long_one = submit_within(pool, DO_ECHO, 3, 0, UINT_MAX);
-	cr_assert_eq(end_of(&late), PM_ETIMEDOUT);
+	struct held h = held_open(NULL);
+	pm_future *patient = submit_within(h.pool, DO_ECHO, 1, 0);
+	pm_future *late = submit_within(h.pool, DO_ECHO, 2, 20);
+	pm_future *long_one = submit_within(h.pool, DO_ECHO, 3, UINT_MAX);
+	check_ends_late(&late, 2, 20);
 	cr_assert_eq(pm_future_state(patient), PM_QUEUED);
 	gate_open();
-	cr_assert_eq(end_of(&first), 0);
 	cr_assert_eq(end_of(&patient), 0);
 	cr_assert_eq(end_of(&long_one), 0);
-	pm_pool_close(&pool);
+	held_close(&h);
 }
 
 Test(queue_limit, what_has_begun_takes_its_time, .timeout = LIMIT)
 {
 	pm_pool *pool = rig_pool(1, 2);
-	pm_future *f[] = {submit_within(pool, DO_WAIT, 0, 0, 100),
-		submit_within(pool, DO_WAIT, 1, 0, 100)};
+	pm_future *f[] = {submit_within(pool, DO_WAIT, 0, 100),
+		submit_within(pool, DO_WAIT, 1, 100)};
 	run_until_inside(pool, 2);
-	pm_future *late = submit_within(pool, DO_ECHO, 2, 0, 200);
-	cr_assert_eq(end_of(&late), PM_ETIMEDOUT);
+	pm_future *late = submit_within(pool, DO_ECHO, 2, 200);
+	check_ends_late(&late, 2, 200);
 	cr_assert_eq(pm_future_state(f[0]), PM_RUNNING);
 	gate_open();
 	cr_assert_eq(end_of(&f[0]), 0);
 	cr_assert_eq(end_of(&f[1]), 0);
 	pm_pool_close(&pool);
-}
-
-static bool all_sent(void *ctx)
-{
-	pm_future **f = ctx;
-	return pm_future_state(f[0]) == PM_SENT && pm_future_state(f[1]) == PM_SENT &&
-	       pm_future_state(f[2]) == PM_SENT;
 }
 
 /* The worker has them, and cannot begin them; it gives back all three, and gets the one
@@ -170,9 +98,9 @@ Test(queue_limit, next_in_line_with_a_worker_counts_as_waiting, .timeout = LIMIT
 {
 	pm_pool *pool = rig_pool(1, 4);
 	pm_future *hog = submit_hog(pool);
-	pm_future *f[] = {submit_within(pool, DO_ECHO, 1, 0, 60),
-		submit_within(pool, DO_ECHO, 2, 0, 0),
-		submit_within(pool, DO_ECHO, 3, 0, 60)};
+	pm_future *f[] = {submit_within(pool, DO_ECHO, 1, 60),
+		submit_within(pool, DO_ECHO, 2, 0),
+		submit_within(pool, DO_ECHO, 3, 60)};
 	run_until(pool, all_sent, f);
 	cr_assert_eq(pm_wait(&f[2], 1, PM_ALL, 20000, NULL), 0);
 	cr_assert_eq(atomic_load(&board->inside), 1, "the hog has gone");
@@ -223,10 +151,10 @@ Test(queue_limit, a_cancelled_one_ends_as_cancelled, .timeout = LIMIT)
 {
 	pm_pool *pool = rig_pool(1, 4);
 	pm_future *hog = submit_hog(pool);
-	pm_future *f[] = {submit_within(pool, DO_ECHO, 1, 0, 60),
-		submit_within(pool, DO_ECHO, 2, 0, 60),
-		submit_within(pool, DO_ECHO, 3, 0, 60)};
-	pm_future *queued = submit_within(pool, DO_ECHO, 4, 0, 10);
+	pm_future *f[] = {submit_within(pool, DO_ECHO, 1, 60),
+		submit_within(pool, DO_ECHO, 2, 60),
+		submit_within(pool, DO_ECHO, 3, 60)};
+	pm_future *queued = submit_within(pool, DO_ECHO, 4, 10);
 	run_until(pool, all_sent, f);
 	cr_assert_eq(pm_future_cancel(f[1]), 0);
 	cr_assert_eq(pm_future_cancel(f[2]), 0);
@@ -245,18 +173,15 @@ Test(queue_limit, a_cancelled_one_ends_as_cancelled, .timeout = LIMIT)
 
 Test(queue_limit, nobody_asks_for_the_result, .timeout = LIMIT)
 {
-	pm_pool *pool = rig_pool(1, 1);
-	pm_future *first = submit(pool, DO_WAIT, 0, 0);
+	struct held h = held_open(NULL);
 	for (uint32_t i = 1; i < 10; i++) {
-		pm_future *f = submit_within(pool, DO_ECHO, i, 0, 10 * i);
+		pm_future *f = submit_within(h.pool, DO_ECHO, i, 10 * i);
 		pm_future_free(&f);
 	}
-	pm_future *last = submit_within(pool, DO_ECHO, 10, 0, 100);
-	cr_assert_eq(end_of(&last), PM_ETIMEDOUT);
-	cr_assert_eq(rig_stats(pool).queued, 0);
-	gate_open();
-	cr_assert_eq(end_of(&first), 0);
-	pm_pool_close(&pool);
+	pm_future *last = submit_within(h.pool, DO_ECHO, 10, 100);
+	check_ends_late(&last, 10, 100);
+	cr_assert_eq(rig_stats(h.pool).queued, 0);
+	held_close(&h);
 }
 
 /* ----------------------------------------------------------- the host's loop */
@@ -269,36 +194,27 @@ static void end_loop(pm_future *f, void *ctx)
 
 Test(queue_limit, is_kept_on_the_hosts_base, .timeout = LIMIT)
 {
-	struct pm_pool_options o = rig_options(1, 1);
-	o.base = event_base_new();
-	pm_pool *pool = rig_open(&o);
-	pm_future *first = submit(pool, DO_WAIT, 0, 0);
-	pm_future *late = submit_within(pool, DO_ECHO, 1, 0, 30);
-	cr_assert_eq(pm_future_on_done(late, end_loop, o.base), 0);
-	event_base_dispatch(o.base);
-	check_late(pm_future_result(late), 1, 30);
-	gate_open();
-	cr_assert_eq(end_of(&first), 0);
-	pm_future_free(&late);
-	pm_pool_close(&pool);
-	event_base_free(o.base);
+	struct event_base *base = event_base_new();
+	struct held h = held_open(base);
+	pm_future *late = submit_within(h.pool, DO_ECHO, 1, 30);
+	cr_assert_eq(pm_future_on_done(late, end_loop, base), 0);
+	event_base_dispatch(base);
+	check_ends_late(&late, 1, 30);
+	held_close(&h);
+	event_base_free(base);
 }
 
 Test(queue_limit, makes_the_descriptor_readable, .timeout = LIMIT)
 {
-	pm_pool *pool = rig_pool(1, 1);
-	pm_future *first = submit(pool, DO_WAIT, 0, 0);
-	pm_future *late = submit_within(pool, DO_ECHO, 1, 0, 30);
-	struct pollfd p = {.fd = pm_pool_fd(pool), .events = POLLIN};
+	struct held h = held_open(NULL);
+	pm_future *late = submit_within(h.pool, DO_ECHO, 1, 30);
+	struct pollfd p = {.fd = pm_pool_fd(h.pool), .events = POLLIN};
 	while (pm_future_state(late) != PM_DONE) {
 		cr_assert_eq(poll(&p, 1, 20000), 1);
-		cr_assert_eq(pm_pool_step(pool), 0);
+		cr_assert_eq(pm_pool_step(h.pool), 0);
 	}
-	check_late(pm_future_result(late), 1, 30);
-	gate_open();
-	cr_assert_eq(end_of(&first), 0);
-	pm_future_free(&late);
-	pm_pool_close(&pool);
+	check_ends_late(&late, 1, 30);
+	held_close(&h);
 }
 
 /* ------------------------------------------------------------------ arrays */
@@ -543,192 +459,4 @@ Test(queue_limit, of_a_job_that_a_task_adds, .timeout = LIMIT)
 	cr_assert_eq(p.got, 2);
 	cr_assert_eq(p.late, 1);
 	pm_pool_close(&pool);
-}
-
-/* ------------------------------------------------------------ when things die */
-
-/* The successor of a worker that died does not start before the gate is open. */
-static int wait_in_successors(const void *arg, size_t len)
-{
-	(void)arg;
-	(void)len;
-	bool first = atomic_fetch_add(&board->runs[BOARD_JOBS - 1], 1) == 0;
-	while (!first && !atomic_load(&board->seen)) {
-		poll(NULL, 0, 1);
-	}
-	return 0;
-}
-
-static void kill_worker(const pm_pool *pool)
-{
-	struct pm_worker_info info;
-	cr_assert_eq(pm_worker_info(pool, 0, &info), 0);
-	cr_assert_eq(kill((pid_t)info.pid, SIGKILL), 0);
-}
-
-static bool is_queued(void *ctx)
-{
-	return pm_future_state(ctx) == PM_QUEUED;
-}
-
-/* What had begun runs again, however late; what had not keeps its limit. */
-Test(queue_limit, is_for_no_job_that_has_begun_with_a_worker_that_died,
-	.timeout = LIMIT)
-{
-	struct pm_pool_options o = rig_options(1, 1);
-	o.init = wait_in_successors;
-	pm_pool *pool = rig_open(&o);
-	pm_future *begun = submit_within(pool, DO_WAIT, 0, 0, 150);
-	run_until_inside(pool, 1);
-	pm_future *late = submit_within(pool, DO_ECHO, 1, 0, 200);
-	kill_worker(pool);
-	run_until(pool, is_queued, begun);
-	cr_assert_eq(pm_wait(&late, 1, PM_ALL, 20000, NULL), 0);
-	check_late(pm_future_result(late), 1, 200);
-	cr_assert_eq(pm_future_state(begun), PM_QUEUED);
-	gate_open();
-	cr_assert_eq(pm_wait(&begun, 1, PM_ALL, 20000, NULL), 0);
-	cr_assert_eq(report_of(pm_future_result(begun)).attempt, 2);
-	pm_future_free(&begun);
-	pm_future_free(&late);
-	pm_pool_close(&pool);
-}
-
-Test(queue_limit, goes_on_after_the_loss_of_a_worker, .timeout = LIMIT)
-{
-	struct pm_pool_options o = rig_options(1, 4);
-	o.init = wait_in_successors;
-	pm_pool *pool = rig_open(&o);
-	pm_future *hog = submit_hog(pool);
-	pm_future *f[] = {submit_within(pool, DO_ECHO, 1, 0, 100),
-		submit_within(pool, DO_ECHO, 2, 0, 30000),
-		submit_within(pool, DO_ECHO, 3, 0, 100)};
-	run_until(pool, all_sent, f);
-	kill_worker(pool);
-	cr_assert_eq(pm_wait(&f[0], 1, PM_ALL, 20000, NULL), 0);
-	cr_assert_eq(pm_wait(&f[2], 1, PM_ALL, 20000, NULL), 0);
-	check_late(pm_future_result(f[0]), 1, 100);
-	check_late(pm_future_result(f[2]), 3, 100);
-	gate_open();
-	cr_assert_eq(end_of(&hog), 0);
-	cr_assert_eq(end_of(&f[1]), 0);
-	free_all(f, 3);
-	pm_pool_close(&pool);
-}
-
-/* ------------------------------------------------------------------ the end */
-
-Test(queue_limit, holds_while_the_pool_drains, .timeout = LIMIT)
-{
-	pm_pool *pool = rig_pool(1, 1);
-	pm_future *first = submit(pool, DO_WAIT, 0, 0);
-	pm_future *late = submit_within(pool, DO_ECHO, 1, 0, 50);
-	pm_future *last = submit(pool, DO_ECHO, 2, 0);
-	run_until_inside(pool, 1);
-	cr_assert_eq(pm_pool_shutdown(pool, PM_DRAIN, PM_FOREVER), 0);
-	cr_assert_eq(pm_wait(&late, 1, PM_ALL, 20000, NULL), 0);
-	check_late(pm_future_result(late), 1, 50);
-	gate_open();
-	cr_assert_eq(pm_pool_join(pool, 20000), 0);
-	cr_assert_eq(end_of(&first), 0);
-	cr_assert_eq(end_of(&last), 0);
-	pm_future_free(&late);
-	pm_pool_close(&pool);
-}
-
-static void check_shutdown(enum pm_shutdown how, int grace_ms)
-{
-	pm_pool *pool = rig_pool(1, 4);
-	pm_future *hog = submit_hog(pool), *f[20];
-	for (uint32_t i = 0; i < 20; i++) {
-		f[i] = submit_within(pool, DO_ECHO, i + 1, 0, 10 + i % 3);
-	}
-	(void)!pm_pool_step(pool);
-	cr_assert_eq(pm_pool_shutdown(pool, how, grace_ms), 0);
-	check_error(pm_pool_join(pool, 50), grace_ms ? PM_ETIMEDOUT : 0, "the hog");
-	gate_open();
-	cr_assert_eq(pm_pool_join(pool, 20000), 0);
-	for (uint32_t i = 0; i < 20; i++) {
-		const struct pm_result *r = pm_future_result(f[i]);
-		cr_assert(r, "job %u has no result", i);
-		cr_assert(
-			r->error == PM_ETIMEDOUT || r->error == PM_ECANCELLED, "%u", i);
-		cr_assert_eq(atomic_load(&board->runs[i + 1]), 0);
-	}
-	pm_future_free(&hog);
-	free_all(f, 20);
-	pm_pool_close(&pool);
-	atomic_store(&board->seen, 0);
-}
-
-Test(queue_limit, and_every_way_to_shut_down, .timeout = LIMIT)
-{
-	check_shutdown(PM_CANCEL_UNSENT, PM_FOREVER);
-	check_shutdown(PM_CANCEL_QUEUED, PM_FOREVER);
-	check_shutdown(PM_CANCEL_ALL, PM_FOREVER);
-	check_shutdown(PM_CANCEL_ALL, 0);
-}
-
-Test(queue_limit, a_pool_is_closed_while_it_runs, .timeout = LIMIT)
-{
-	pm_pool *pool = rig_pool(1, 1);
-	pm_future *first = submit(pool, DO_WAIT, 0, 0);
-	pm_future *f = submit_within(pool, DO_ECHO, 1, 0, 30000);
-	run_until_inside(pool, 1);
-	pm_pool_terminate(&pool);
-	cr_assert_eq(pm_future_result(f)->error, PM_ECANCELLED);
-	pm_future_free(&f);
-	pm_future_free(&first);
-}
-
-/* ------------------------------------------------------------- all together */
-
-enum { CHAOS = 4000 };
-
-struct chaos {
-	pm_pool *pool;
-	size_t late, done;
-};
-
-/* Late means: never begun; not even by a worker that died meanwhile. */
-static void take_chaos(void *ctx, const struct pm_result *r)
-{
-	struct chaos *c = ctx;
-	if (r->error == PM_ETIMEDOUT) {
-		check_late(r, (uint32_t)r->index, 1);
-		c->late++;
-	} else {
-		cr_assert_eq(report_of(r).number, r->index);
-		c->done++;
-	}
-	if ((c->late + c->done) % 500 == 0) {
-		pid_t pids[8];
-		size_t ct = rig_workers(pids, 8);
-		if (ct) {
-			kill(pids[c->done % (ct < 8 ? ct : 8)], SIGKILL);
-		}
-	}
-}
-
-Test(queue_limit, each_has_run_or_is_late_whatever_dies, .timeout = LIMIT)
-{
-	struct pm_pool_options o = rig_options(2, 8);
-	struct chaos c = {.pool = rig_open(&o)};
-	struct errands e = errands_new(CHAOS, DO_NAP, 0);
-	struct pm_map_options m = {.on_result = take_chaos, .ctx = &c};
-	for (uint32_t i = 0; i < CHAOS; i++) {
-		e.list[i].value = i % 4;
-		e.jobs[i].queue_timeout_ms = 1 + i * 7919 % 1500;
-	}
-	cr_assert_eq(pm_map_with(c.pool, task_errand, e.jobs, CHAOS, &m, e.results), 0,
-		"%s", pm_last_error());
-	pm_pool_close(&c.pool);
-	cr_assert_eq(c.late + c.done, CHAOS);
-	cr_assert_gt(c.late, 0);
-	cr_assert_gt(c.done, 0);
-	for (uint32_t i = 0; i < CHAOS; i++) {
-		cr_assert(e.results[i].error || atomic_load(&board->runs[i]));
-		cr_assert(!e.results[i].error || !atomic_load(&board->runs[i]));
-	}
-	errands_free(&e);
 }
