@@ -6,14 +6,13 @@
  * What is random comes from a seed that is printed; POOLMAP_TEST_SEED in the
  * environment sets it.
  */
-#include "tests/support/run_rig.h"
+#include "tests/support/origin_rig.h"
 
 #include <dirent.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 
-static struct origin *o;
 static const char *runtime; /* where pools have their directories */
 static uint64_t dice_state;
 
@@ -22,18 +21,13 @@ static void start(void)
 	const char *seed = getenv("POOLMAP_TEST_SEED");
 	dice_state = seed ? strtoull(seed, NULL, 10) : clock_now_us();
 	cr_log_info("POOLMAP_TEST_SEED=%llu", (unsigned long long)dice_state);
-	o = origin_start();
+	start_origin();
 	runtime = temp_dir();
 	child_env("XDG_RUNTIME_DIR", runtime);
 	child_env("TMPDIR", runtime);
 }
 
-static void stop(void)
-{
-	origin_stop(o);
-}
-
-TestSuite(run_kills, .init = start, .fini = stop);
+TestSuite(run_kills, .init = start, .fini = stop_origin);
 
 /* 0 ... below - 1 */
 static size_t dice(size_t below)
@@ -112,13 +106,6 @@ static void check_nothing_left(const char *out)
 }
 
 /* ------------------------------------------------------------------ job lists */
-
-static const char *jobs_of(const char *path, size_t ct)
-{
-	struct bytes jobs = {0};
-	jobs_add_urls(&jobs, o, path, ct);
-	return jobs_file(&jobs);
-}
 
 static void check_all_ok(const char *out, size_t ct)
 {

@@ -4,7 +4,6 @@
  * workers, of each kind that they handle or ignore.
  */
 #include "tests/support/origin_rig.h"
-#include "tests/support/run_rig.h"
 
 TestSuite(signal_storm, .init = start_origin, .fini = stop_origin);
 

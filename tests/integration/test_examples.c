@@ -3,7 +3,6 @@
  * The programs of tests/examples do what their first lines say.
  */
 #include "tests/support/origin_rig.h"
-#include "tests/support/run_rig.h"
 
 TestSuite(examples, .init = start_origin, .fini = stop_origin);
 

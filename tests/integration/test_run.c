@@ -4,7 +4,6 @@
  * the results.
  */
 #include "tests/support/origin_rig.h"
-#include "tests/support/run_rig.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -4,7 +4,6 @@
  * body, whatever dies or runs full meanwhile, and nothing else is left.
  */
 #include "tests/support/origin_rig.h"
-#include "tests/support/run_rig.h"
 
 #include <dirent.h>
 
@@ -111,13 +110,6 @@ static const char *mixed_jobs(size_t ct)
 	for (size_t i = 0; i < ct; i++) {
 		add_mixed(&jobs, i);
 	}
-	return jobs_file(&jobs);
-}
-
-static const char *jobs_of(const char *path, size_t ct)
-{
-	struct bytes jobs = {0};
-	jobs_add_urls(&jobs, o, path, ct);
 	return jobs_file(&jobs);
 }
 

@@ -4,7 +4,6 @@
  * config`, --help and --version.
  */
 #include "tests/support/origin_rig.h"
-#include "tests/support/run_rig.h"
 
 static const char *config_home;
 

@@ -5,7 +5,6 @@
 #include <zlib.h>
 
 #include "tests/support/origin_rig.h"
-#include "tests/support/run_rig.h"
 
 TestSuite(run_input, .init = start_origin, .fini = stop_origin);
 

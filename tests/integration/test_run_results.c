@@ -3,8 +3,6 @@
  * What happens to the results of `poolmap run`: other formats, lists of failed
  * jobs, statistics, early stops, and running again what failed.
  */
-#include "tests/support/origin_rig.h"
-#include "tests/support/run_rig.h"
 #include "tests/support/visit_rig.h"
 
 #include "master/cli/csv.h"
@@ -12,13 +10,6 @@
 #include "master/cli/pack.h"
 
 TestSuite(run_results, .init = start_origin, .fini = stop_origin);
-
-static const char *jobs_of(const char *path, size_t ct)
-{
-	struct bytes jobs = {0};
-	jobs_add_urls(&jobs, o, path, ct);
-	return jobs_file(&jobs);
-}
 
 /* A file, unpacked if it is packed. */
 static char *unpacked(const char *path, size_t *len)

@@ -5,7 +5,6 @@
  * tests/fault.
  */
 #include "tests/support/origin_rig.h"
-#include "tests/support/run_rig.h"
 
 TestSuite(run_resume, .init = start_origin, .fini = stop_origin);
 

@@ -4,7 +4,6 @@
  * once, and nothing is lost that --resume cannot bring.
  */
 #include "tests/support/origin_rig.h"
-#include "tests/support/run_rig.h"
 
 TestSuite(run_signals, .init = start_origin, .fini = stop_origin);
 

@@ -5,7 +5,6 @@
  * grow with the number of jobs.
  */
 #include "tests/support/origin_rig.h"
-#include "tests/support/run_rig.h"
 
 TestSuite(run_stream, .init = start_origin, .fini = stop_origin);
 

@@ -4,7 +4,6 @@
  * width and is gone before anything else is written.
  */
 #include "tests/support/origin_rig.h"
-#include "tests/support/run_rig.h"
 
 #include <poll.h>
 #include <sys/ioctl.h>

@@ -5,7 +5,6 @@
  * minds.
  */
 #include "tests/support/origin_rig.h"
-#include "tests/support/run_rig.h"
 
 static const char *ca;
 

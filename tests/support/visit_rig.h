@@ -9,7 +9,6 @@
 #define TESTS_SUPPORT_VISIT_RIG_H
 
 #include "tests/support/origin_rig.h"
-#include "tests/support/run_rig.h"
 
 struct visit {
 	const char *host; /* without the port */
