@@ -78,14 +78,14 @@ static int read_members(
 
 /* Integers of more than 64 bits can only be in what is echoed, and that is done from
  * the text: as what they are read does not matter. */
-static json_t *load_object(const char *text, size_t len, json_error_t *why)
+static int load_object(json_t **root, const char *text, size_t len, json_error_t *why)
 {
 	const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL;
-	json_t *root = json_loadb(text, len, flags, why);
-	if (!root && json_error_code(why) == json_error_numeric_overflow) {
-		root = json_loadb(text, len, flags | JSON_DECODE_INT_AS_REAL, why);
+	int err = json_load(root, text, len, flags, why);
+	if (err == PM_EINVAL && json_error_code(why) == json_error_numeric_overflow) {
+		err = json_load(root, text, len, flags | JSON_DECODE_INT_AS_REAL, why);
 	}
-	return root;
+	return err;
 }
 
 /* `text` starts with `{`; it stands `offset` bytes into its line. */
@@ -101,17 +101,12 @@ static int parse_object(struct job *job, const char *text, size_t len, size_t of
 	}
 	job->owned = own;
 	json_error_t why;
-	own->root = load_object(text, len, &why);
-	if (own->root) {
-		return read_members(job, own, text, len);
+	int err = load_object(&own->root, text, len, &why);
+	if (err == PM_EINVAL) {
+		refuse_syntax(job, &why, offset);
+		return 0;
 	}
-	/* In most places jansson does not say that it had no memory: nor anything else.
-	 */
-	if (json_error_code(&why) == json_error_out_of_memory || !why.text[0]) {
-		return PM_ENOMEM;
-	}
-	refuse_syntax(job, &why, offset);
-	return 0;
+	return err ? err : read_members(job, own, text, len);
 }
 
 /* ---------------------------------------------------------------------- lines */

@@ -8,9 +8,8 @@
 #ifndef COMMON_CLI_JOB_PARTS_H
 #define COMMON_CLI_JOB_PARTS_H
 
-#include <jansson.h>
-
 #include "common/cli/job.h"
+#include "common/cli/json_load.h"
 #include "common/cli/json_text.h"
 
 /* Memory behind a job. */

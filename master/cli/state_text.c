@@ -5,10 +5,10 @@
 #include "master/cli/state_text.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cli/json_load.h"
 #include "common/cli/line.h"
 
 static const char start[] = "{\"poolmap_state\":";
@@ -99,9 +99,12 @@ static const char *read_root(struct state_files *files, const json_t *root)
 
 const char *state_text_read(struct state_files *files, const char *text, size_t len)
 {
-	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *root = NULL;
 	*files = (struct state_files){0};
-	const char *why = root ? read_root(files, root) : damaged;
+	int err = json_load(&root, text, len, JSON_REJECT_DUPLICATES, NULL);
+	const char *why = err == PM_ENOMEM ? out_of_memory
+			  : err            ? damaged
+					   : read_root(files, root);
 	json_decref(root);
 	if (why) {
 		state_text_fini(files);

@@ -41,7 +41,7 @@ door() { # HEADER FILES...
 door nanomsg/ common/wire.c
 door curl/ worker/engine_*.[ch]
 door ares worker/resolver_ares.c
-door jansson.h common/cli/job_parts.h master/cli/state_text.c
+door jansson.h common/cli/json_load.h
 door confuse.h master/cli/config.c
 door openssl/ common/cli/digest.c
 door zlib.h worker/cli/warc_file.c master/cli/gunzip.c master/cli/pack.c
