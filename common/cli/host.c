@@ -15,114 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/cli/json_bytes.h"
 #include "common/cli/json_text.h"
-
-/* -------------------------------------------------------------- bytes of a URL */
-
-/* The bytes of the URL, one after the other; those of a JSON string with escapes are
- * decoded on the way. */
-struct url {
-	const char *at, *end;
-	bool escaped;
-	unsigned char pending[4]; /* of one \u escape, in UTF-8 */
-	unsigned pending_at, pending_ct;
-};
-
-enum { URL_END = -1 };
-
-/* Of the four digits behind \u; -1: there are none. */
-static long hex4(const char *at, const char *end)
-{
-	long value = 0;
-	if (end - at < 4) {
-		return -1;
-	}
-	for (int i = 0; i < 4; i++) {
-		char c = at[i];
-		int digit = c >= '0' && c <= '9' ? c - '0'
-						 : ((c | 32) >= 'a' && (c | 32) <= 'f'
-								   ? (c | 32) - 'a' + 10
-								   : -1);
-		if (digit < 0) {
-			return -1;
-		}
-		value = value * 16 + digit;
-	}
-	return value;
-}
-
-static void pend_utf8(struct url *u, long code)
-{
-	unsigned char *p = u->pending;
-	unsigned n = 0;
-	if (code < 0x80) {
-		p[n++] = (unsigned char)code;
-	} else if (code < 0x800) {
-		p[n++] = (unsigned char)(0xc0 | code >> 6);
-	} else if (code < 0x10000) {
-		p[n++] = (unsigned char)(0xe0 | code >> 12);
-	} else {
-		p[n++] = (unsigned char)(0xf0 | code >> 18);
-		p[n++] = (unsigned char)(0x80 | (code >> 12 & 0x3f));
-	}
-	if (code >= 0x800) {
-		p[n++] = (unsigned char)(0x80 | (code >> 6 & 0x3f));
-	}
-	if (code >= 0x80) {
-		p[n++] = (unsigned char)(0x80 | (code & 0x3f));
-	}
-	u->pending_at = 1; /* the first is given at once */
-	u->pending_ct = n;
-}
-
-/* Behind \u.  What is no character ends the URL: the parser will refuse it. */
-static int next_unicode(struct url *u)
-{
-	long code = hex4(u->at, u->end);
-	if (code < 0) {
-		return URL_END;
-	}
-	u->at += 4;
-	if (code >= 0xd800 && code < 0xe000) {
-		bool two = code < 0xdc00 && u->end - u->at >= 6 && u->at[0] == '\\' &&
-			   u->at[1] == 'u';
-		long low = two ? hex4(u->at + 2, u->end) : -1;
-		if (low < 0xdc00 || low > 0xdfff) {
-			return URL_END;
-		}
-		u->at += 6;
-		code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-	}
-	pend_utf8(u, code);
-	return u->pending[0];
-}
-
-/* Behind a backslash. */
-static int next_escaped(struct url *u)
-{
-	static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
-	if (u->at == u->end) {
-		return URL_END;
-	}
-	char c = *u->at++;
-	if (c == 'u') {
-		return next_unicode(u);
-	}
-	const char *name = c ? strchr(names, c) : NULL;
-	return name ? (unsigned char)values[name - names] : URL_END;
-}
-
-static inline int next_byte(struct url *u)
-{
-	if (u->pending_at < u->pending_ct) {
-		return u->pending[u->pending_at++];
-	}
-	if (u->at == u->end) {
-		return URL_END;
-	}
-	unsigned char c = (unsigned char)*u->at++;
-	return u->escaped && c == '\\' ? next_escaped(u) : c;
-}
 
 /* --------------------------------------------------------------------- the URL */
 
@@ -133,15 +27,15 @@ static bool says_url(const struct json_span *key)
 		return memcmp(key->text, "\"url\"", 5) == 0;
 	}
 	/* with escapes, each of them six bytes long */
-	struct url text = {
+	struct json_bytes text = {
 		.at = key->text + 1, .end = key->text + key->len - 1, .escaped = true};
-	return key->len > 5 && key->len <= 5 + 3 * 5 && next_byte(&text) == 'u' &&
-	       next_byte(&text) == 'r' && next_byte(&text) == 'l' &&
-	       next_byte(&text) == URL_END;
+	return key->len > 5 && key->len <= 5 + 3 * 5 && json_bytes_next(&text) == 'u' &&
+	       json_bytes_next(&text) == 'r' && json_bytes_next(&text) == 'l' &&
+	       json_bytes_next(&text) == JSON_BYTES_END;
 }
 
 /* In an object.  A key that is there twice makes a bad job, so the first will do. */
-static bool find_member(struct url *u, const char *text, size_t len)
+static bool find_member(struct json_bytes *u, const char *text, size_t len)
 {
 	struct json_walk walk;
 	struct json_span key, value;
@@ -153,7 +47,7 @@ static bool find_member(struct url *u, const char *text, size_t len)
 		if (value.len < 2 || *value.text != '"') {
 			return false;
 		}
-		*u = (struct url){.at = value.text + 1,
+		*u = (struct json_bytes){.at = value.text + 1,
 			.end = value.text + value.len - 1,
 			.escaped = memchr(value.text, '\\', value.len) != NULL};
 		return true;
@@ -166,7 +60,7 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-static bool find_url(struct url *u, const char *line, size_t len)
+static bool find_url(struct json_bytes *u, const char *line, size_t len)
 {
 	const char *end = line + len;
 	while (line < end && is_blank(*line)) {
@@ -178,7 +72,7 @@ static bool find_url(struct url *u, const char *line, size_t len)
 	if (line < end && *line == '{') {
 		return find_member(u, line, (size_t)(end - line));
 	}
-	*u = (struct url){.at = line, .end = end};
+	*u = (struct json_bytes){.at = line, .end = end};
 	return line < end;
 }
 
@@ -187,10 +81,10 @@ static inline int lower(int c)
 	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
 }
 
-static bool skip(struct url *u, const char *word)
+static bool skip(struct json_bytes *u, const char *word)
 {
 	for (; *word; word++) {
-		if (lower(next_byte(u)) != *word) {
+		if (lower(json_bytes_next(u)) != *word) {
 			return false;
 		}
 	}
@@ -198,14 +92,14 @@ static bool skip(struct url *u, const char *word)
 }
 
 /* Read "http://" or "https://".  False: it is neither. */
-static bool skip_scheme(struct url *u, bool *secure)
+static bool skip_scheme(struct json_bytes *u, bool *secure)
 {
 	if (!skip(u, "http")) {
 		return false;
 	}
-	int c = lower(next_byte(u));
+	int c = lower(json_bytes_next(u));
 	*secure = c == 's';
-	return (*secure ? next_byte(u) : c) == ':' && skip(u, "//");
+	return (*secure ? json_bytes_next(u) : c) == ':' && skip(u, "//");
 }
 
 /* ----------------------------------------------------------- [user@]host[:port] */
@@ -244,17 +138,17 @@ static inline void add_byte(struct host *host, int c)
 
 static inline bool ends_authority(int c)
 {
-	return c == '/' || c == '?' || c == '#' || c == URL_END;
+	return c == '/' || c == '?' || c == '#' || c == JSON_BYTES_END;
 }
 
 /* Up to the path, or the end.  Returns what ended it. */
-static int read_authority(struct url *u, struct host *host)
+static int read_authority(struct json_bytes *u, struct host *host)
 {
 	host->len = 0;
 	host->bad = host->has_user = false;
 	int c;
 	if (u->escaped) {
-		while (!ends_authority(c = next_byte(u))) {
+		while (!ends_authority(c = json_bytes_next(u))) {
 			add_byte(host, c);
 		}
 		return c;
@@ -268,7 +162,7 @@ static int read_authority(struct url *u, struct host *host)
 		}
 		add_byte(host, c);
 	}
-	return URL_END;
+	return JSON_BYTES_END;
 }
 
 /* Take the port from the end; *port is -1 when there is none.  False: it is no number
@@ -501,7 +395,7 @@ static size_t write_lane(char *lane, bool secure, struct host *host, long port)
 
 size_t host_lane(char lane[PM_LANE_MAX + 1], const char *line, size_t len)
 {
-	struct url url;
+	struct json_bytes url;
 	struct host host;
 	bool secure;
 	long port;
@@ -523,15 +417,15 @@ size_t host_lane(char lane[PM_LANE_MAX + 1], const char *line, size_t len)
 
 int host_target(struct buf *out, const char *line, size_t len)
 {
-	struct url url;
+	struct json_bytes url;
 	struct host host;
 	bool secure;
-	int c = URL_END;
+	int c = JSON_BYTES_END;
 	if (find_url(&url, line, len) && skip_scheme(&url, &secure)) {
 		c = read_authority(&url, &host);
 	}
 	int err = c == '/' ? 0 : buf_put(out, "/", 1);
-	for (; !err && c != URL_END && c != '#'; c = next_byte(&url)) {
+	for (; !err && c != JSON_BYTES_END && c != '#'; c = json_bytes_next(&url)) {
 		char byte = (char)c;
 		err = buf_put(out, &byte, 1);
 	}
