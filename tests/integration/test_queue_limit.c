@@ -127,9 +127,8 @@ Test(queue_limit, a_worker_that_gives_jobs_back_has_its_share_all_the_same,
 	o.max_jobs_per_worker = 3;
 	pm_pool *pool = rig_open(&o);
 	pm_future *hog = submit_hog(pool);
-	pm_future *f[] = {submit_within(pool, DO_ECHO, 1, 0, 60),
-		submit_within(pool, DO_ECHO, 2, 0, 0),
-		submit_within(pool, DO_ECHO, 3, 0, 0)};
+	pm_future *f[] = {submit_within(pool, DO_ECHO, 1, 60),
+		submit_within(pool, DO_ECHO, 2, 0), submit_within(pool, DO_ECHO, 3, 0)};
 	cr_assert_eq(pm_wait(&f[0], 1, PM_ALL, 20000, NULL), 0);
 	check_late(pm_future_result(f[0]), 1, 60);
 	gate_open();
