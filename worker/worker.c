@@ -8,10 +8,12 @@
 #include "worker/worker.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -163,11 +165,23 @@ static void open_blackbox(int fd)
 	overflow_watch(self.blackbox);
 }
 
-/* libevent prints its complaints to standard error, which is the host's. */
-static void say_nothing(int severity, const char *text)
+static bool ends_with(const char *text, const char *end)
 {
-	(void)severity;
-	(void)text;
+	size_t len = strlen(text), end_len = strlen(end);
+	return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+/* libevent prints its complaints to standard error, which is the host's.  One of them
+ * is the only word of a change that the kernel did not take, for want of memory or of
+ * fs.epoll.max_user_watches: changes are collected until the loop waits.  Who waits
+ * for that descriptor would do so for ever, and it may be the one that brings the jobs.
+ * What is wrong with a descriptor itself is for the task that has it. */
+static void on_complaint(int severity, const char *text)
+{
+	if (severity == EVENT_LOG_WARN && (ends_with(text, strerror(ENOSPC)) ||
+						  ends_with(text, strerror(ENOMEM)))) {
+		worker_exit(PROTO_EXIT_MEMORY);
+	}
 }
 
 /* Nor does it end the process by exit(), which would run the host's handlers. */
@@ -231,7 +245,7 @@ void worker_main(const struct boot *boot, int lifeline, int blackbox)
 {
 	self.boot = boot;
 	heed_sigterm();
-	event_set_log_callback(say_nothing);
+	event_set_log_callback(on_complaint);
 	event_set_fatal_callback(on_fatal);
 	open_all(lifeline, blackbox);
 	for (;;) {
