@@ -330,6 +330,9 @@ static void turn(bool retry)
 		}
 	}
 	if (poll(fds, ct, retry ? RETRY_MS : -1) < 0) {
+		if (errno == EINVAL) {
+			end(); /* more than RLIMIT_NOFILE allows now: it is deaf */
+		}
 		return;
 	}
 	if (fds[2].revents) {

@@ -145,6 +145,29 @@ Test(no_workers, without_a_forkserver_ends_the_map, .timeout = 60)
 	campaign_close(&c);
 }
 
+/* It cannot even wait any more: better it ends than that it turns for ever, as it would
+ * when its host has gone, too. */
+Test(no_workers, with_a_forkserver_that_may_have_no_descriptor, .timeout = 60)
+{
+	struct pm_pool_options o = rig_options(1, 1);
+	struct rlimit before;
+	pm_pool *pool = rig_open(&o);
+	pid_t forkserver = forkserver_of(getpid()), worker;
+	cr_assert_eq(rig_workers(&worker, 1), 1);
+	limit_forkserver(0, &before);
+	kill(worker, SIGKILL); /* it looks up */
+	bool gone = wait_until_gone(forkserver, 5000);
+	if (!gone) {
+		kill(forkserver, SIGKILL);
+	}
+	cr_assert(gone, "the forkserver lives on");
+	struct batch b = batch_new(10);
+	int err = pm_map(pool, task_echo, b.jobs, b.ct, b.results);
+	cr_assert_eq(err, PM_EWORKERS, "%s", pm_error_name(err));
+	pm_pool_close(&pool);
+	batch_free(&b);
+}
+
 Test(no_workers, without_a_forkserver_ends_every_later_pool_cleanly, .timeout = 60)
 {
 	struct pm_pool_options o = rig_options(1, 1);
