@@ -224,6 +224,7 @@ static bool deliver_one(struct map *m, struct job *job)
 	m->busy--;
 	m->in_sink = false;
 	if (m->ended) {
+		m->delivered += step == PM_SINK_TAKEN ? 1 : 0;
 		ledger_free(&m->pool->ledger, job);
 	} else if (step == PM_SINK_WAIT) {
 		job->waiter = &m->waiter;

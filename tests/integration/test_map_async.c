@@ -178,6 +178,30 @@ static int cancel_self(struct flow *x)
 	return PM_SINK_TAKEN;
 }
 
+/* The map has ended when the sink returns. */
+static int cancel_self_and_wait(struct flow *x)
+{
+	struct errand e = {0};
+	struct pm_result r;
+	x->err = pm_future_cancel(x->future);
+	cr_assert_eq(pm_apply(x->pool, task_errand, &e, sizeof(e), &r), 0);
+	pm_results_clear(&r, 1);
+	return PM_SINK_TAKEN;
+}
+
+Test(map_async, that_ends_in_its_sink_counts_what_that_took, .timeout = LIMIT)
+{
+	struct flow x = {.pool = rig_pool(2, 8),
+		.ct = 100000,
+		.at = 50,
+		.act = cancel_self_and_wait};
+	start(&x);
+	check_ends(&x, PM_ECANCELLED);
+	cr_assert_eq(x.err, 0);
+	cr_assert_eq(x.taken, 50, "delivered after the cancellation");
+	pm_pool_close(&x.pool);
+}
+
 Test(map_async, cancelled_in_its_sink, .timeout = LIMIT)
 {
 	struct flow x = {
