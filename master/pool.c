@@ -1,56 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
- * pool - opens a pool and frees it; see pool.h.
+ * pool - opens a pool, lets the host in, and frees it; see pool.h.
  *
  * Runs in: the master.  Owns the event base (unless the host brought one), the
  * control socket to the forkserver, the result wire, and the slots.
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/error.h"
-#include "master/control.h"
 #include "master/forkserver.h"
 #include "master/pool.h"
 
-/* ------------------------------------------------------------------ events */
-
-/* On the host's base: a turn is due. */
-static void turn_cb(evutil_socket_t fd, short what, void *ctx)
-{
-	struct pm_pool *pool = ctx;
-	(void)fd;
-	(void)what;
-	pool_turn(pool);
-	(void)shutdown_free_abandoned(pool); /* nothing after this: it may be gone */
-}
-
-static void results_cb(evutil_socket_t fd, short what, void *ctx)
-{
-	(void)fd;
-	(void)what;
-	pool_wake(ctx);
-}
-
-static void beat_cb(evutil_socket_t fd, short what, void *ctx)
-{
-	struct pm_pool *pool = ctx;
-	(void)fd;
-	(void)what;
-	for (unsigned i = 0; i < pool->slot_ct; i++) {
-		slot_beat(&pool->slots[i]);
-	}
-	pool_wake(pool);
-}
+/* ---------------------------------------------------------------- from the host */
 
 void pm_pool_wake(pm_pool *pool)
 {
@@ -74,46 +42,6 @@ void pm_pool_cancel(pm_pool *pool)
 		}
 	}
 	pool_wake(pool);
-}
-
-/* ----------------------------------------------------------------- control */
-
-unsigned pool_ready_ct(const struct pm_pool *pool)
-{
-	unsigned ct = 0;
-	for (unsigned i = 0; i < pool->slot_ct; i++) {
-		ct += pool->slots[i].state == SLOT_READY;
-	}
-	return ct;
-}
-
-void pool_break(struct pm_pool *pool, const char *fmt, ...)
-{
-	if (pool->broken) {
-		return;
-	}
-	va_list args;
-	va_start(args, fmt);
-	vsnprintf(pool->broken_text, sizeof pool->broken_text, fmt, args);
-	va_end(args);
-	pool->broken = PM_EWORKERS;
-	pool_log(pool, PM_LOG_ERROR, "%s", pool->broken_text);
-	pool_wake(pool);
-}
-
-/* It is said in the middle of things: the host may not run the pool then. */
-void pool_log(struct pm_pool *pool, enum pm_log_level level, const char *fmt, ...)
-{
-	char line[512];
-	va_list args;
-	if (pool->options.log) {
-		va_start(args, fmt);
-		vsnprintf(line, sizeof line, fmt, args);
-		va_end(args);
-		pool->deciding++;
-		pool->options.log(pool->options.log_ctx, level, line);
-		pool->deciding--;
-	}
 }
 
 int pool_take_job(struct pm_pool *pool, struct job **out, pm_task_fn *task,
@@ -148,43 +76,6 @@ int pool_take_job(struct pm_pool *pool, struct job **out, pm_task_fn *task,
 	pool->stats.jobs++;
 	*out = job;
 	return 0;
-}
-
-/* Without the forkserver no worker lives (they are tied to it), and none can be
- * made: the pool is over. */
-static void on_forkserver_gone(struct pm_pool *pool)
-{
-	event_del(pool->control_event);
-	pool_break(pool, "the forkserver of this process died");
-	for (unsigned i = 0; i < pool->slot_ct; i++) {
-		struct slot *s = &pool->slots[i];
-		if (s->state != SLOT_EMPTY && s->state != SLOT_GONE) {
-			slot_exited(s, SIGKILL);
-		}
-	}
-}
-
-static void control_cb(evutil_socket_t fd, short what, void *ctx)
-{
-	struct pm_pool *pool = ctx;
-	struct control_event event;
-	int err;
-	(void)what;
-	while ((err = control_receive(fd, &event, sizeof event, NULL)) == 0) {
-		struct slot *s =
-			event.slot < pool->slot_ct ? &pool->slots[event.slot] : NULL;
-		if (!s || s->generation != event.generation) {
-			continue;
-		}
-		if (event.type == CONTROL_SPAWNED) {
-			slot_spawned(s, event.pid, event.status);
-		} else if (event.type == CONTROL_EXITED) {
-			slot_exited(s, event.status);
-		}
-	}
-	if (err < 0) {
-		on_forkserver_gone(pool);
-	}
 }
 
 /* -------------------------------------------------------------------- open */
@@ -227,25 +118,6 @@ static int open_base(struct pm_pool *pool)
 		event_config_free(config);
 	}
 	return pool->base ? 0 : error_note(PM_ENOMEM, "cannot make an event base");
-}
-
-static int open_events(struct pm_pool *pool)
-{
-	struct event_base *base = pool->base;
-	struct timeval beat = {.tv_usec = SLOT_BEAT_MS * 1000L};
-	pool->turn_event = evtimer_new(base, turn_cb, pool);
-	pool->results_event = event_new(
-		base, pool->results.ready_fd, EV_READ | EV_PERSIST, results_cb, pool);
-	pool->control_event =
-		event_new(base, pool->control, EV_READ | EV_PERSIST, control_cb, pool);
-	pool->beat_timer = event_new(base, -1, EV_PERSIST, beat_cb, pool);
-	if (!pool->turn_event || !pool->results_event || !pool->control_event ||
-		!pool->beat_timer || event_add(pool->results_event, NULL) < 0 ||
-		event_add(pool->control_event, NULL) < 0 ||
-		event_add(pool->beat_timer, &beat) < 0) {
-		return error_note(PM_ENOMEM, "cannot watch the pool's sockets");
-	}
-	return pool->options.worker_memory_bytes ? memory_watch(pool) : 0;
 }
 
 /* The forkserver removes the directory when we cannot. */
@@ -345,7 +217,7 @@ static int open_pool(struct pm_pool *pool)
 		err = open_sockets(pool);
 	}
 	if (!err) {
-		err = open_events(pool);
+		err = watch_start(pool);
 	}
 	if (!err) {
 		err = copy_options(pool);
@@ -421,14 +293,6 @@ int pm_pool_open(pm_pool **pool, const struct pm_pool_options *options)
 
 /* -------------------------------------------------------------------- free */
 
-static void free_event(struct event **e)
-{
-	if (*e) {
-		event_free(*e);
-		*e = NULL;
-	}
-}
-
 static void close_maps(struct pm_pool *pool)
 {
 	for (size_t i = 0; i < pool->map_ct; i++) {
@@ -456,15 +320,7 @@ void pool_free(struct pm_pool *pool)
 	}
 	free(pool->slots);
 	free(pool->loads);
-	free_event(&pool->turn_event);
-	free_event(&pool->results_event);
-	free_event(&pool->control_event);
-	free_event(&pool->beat_timer);
-	free_event(&pool->memory_timer);
-	free_event(&pool->recall_timer);
-	free_event(&pool->limit_timer);
-	free_event(&pool->grace_timer);
-	free_event(&pool->deadline_timer);
+	watch_stop(pool);
 	pollfd_free(pool);
 	if (pool->mark) {
 		munmap(pool->mark, 1);
@@ -480,40 +336,4 @@ void pool_free(struct pm_pool *pool)
 	buf_fini(&pool->scratch);
 	free(pool->init_arg);
 	free(pool);
-}
-
-/* ------------------------------------------------------------------- tells */
-
-void pm_pool_stats(const pm_pool *pool, struct pm_pool_stats *stats)
-{
-	*stats = pool->stats;
-	stats->workers = pool->options.workers;
-	stats->workers_ready = pool_ready_ct(pool);
-	stats->concurrency = pool->options.concurrency;
-	for (unsigned i = 0; i < pool->slot_ct; i++) {
-		stats->held += (unsigned)pool->slots[i].held.ct;
-	}
-	stats->queued = pool->ledger.live_ct - stats->held;
-}
-
-/* As in a shell's $?, but with signals below 0. */
-static int exit_code(int status)
-{
-	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-int pm_worker_info(const pm_pool *pool, unsigned worker, struct pm_worker_info *info)
-{
-	if (!pool || !info || worker >= pool->slot_ct) {
-		return error_note(PM_EINVAL, "there is no worker %u", worker);
-	}
-	const struct slot *s = &pool->slots[worker];
-	*info = (struct pm_worker_info){.pid = s->pid,
-		.starts = s->generation,
-		.ready = s->state == SLOT_READY,
-		.held = (unsigned)s->held.ct,
-		.taken = s->sent_ct - s->recalled_ct,
-		.ended = s->has_ended,
-		.exit_code = s->has_ended ? exit_code(s->last_status) : 0};
-	return 0;
 }

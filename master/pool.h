@@ -529,12 +529,22 @@ void pool_free(struct pm_pool *pool);
 void pool_wake(struct pm_pool *pool);
 void pool_wake_cb(evutil_socket_t fd, short what, void *pool);
 
-/* No worker can be had any more: end everything with PM_EWORKERS. */
-void pool_break(struct pm_pool *pool, const char *fmt, ...) PM_PRINTF(2, 3);
-
 /* Enter a job, QUEUED.  0, PM_ETOOBIG or PM_ENOMEM. */
 int pool_take_job(struct pm_pool *pool, struct job **out, pm_task_fn *task,
 	const struct pm_job *from);
+
+/* ---------------------------------------------------------------- watch.c
+ * The events of the pool. */
+
+/* 0 or PM_ENOMEM; stop in both cases. */
+int watch_start(struct pm_pool *pool);
+void watch_stop(struct pm_pool *pool);
+
+/* ----------------------------------------------------------------- tell.c
+ * What a pool says of itself. */
+
+/* No worker can be had any more: end everything with PM_EWORKERS. */
+void pool_break(struct pm_pool *pool, const char *fmt, ...) PM_PRINTF(2, 3);
 
 /* A line for options.log. */
 void pool_log(struct pm_pool *pool, enum pm_log_level level, const char *fmt, ...)

@@ -2,9 +2,10 @@
  *
  * slot - the life of one worker as the master sees it; see pool.h.
  *
- * Runs in: the master.  Called by pool.c (start, drain, beat), by the
- * forkserver's reports and by the lifeline (slot_life.c).  Whether and when a dead
- * worker is replaced is decided in respawn.c, what becomes of its jobs in loss.c.
+ * Runs in: the master.  Called by pool.c (start), shutdown.c (drain), watch.c (the
+ * beat, and what the forkserver reports) and by the lifeline (slot_life.c).  Whether
+ * and when a dead worker is replaced is decided in respawn.c, what becomes of its jobs
+ * in loss.c.
  */
 #include <assert.h>
 #include <errno.h>
