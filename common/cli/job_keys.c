@@ -308,7 +308,8 @@ static int read_body_base64(const struct member *m)
 		return 0;
 	}
 	size_t len = json_string_length(m->value);
-	m->own->body = malloc(len / 4 * 3 + 1);
+	/* job_fini() frees it. */
+	m->own->body = malloc(len / 4 * 3 + 1); /* NOLINT(gcc-malloc-leak) */
 	if (!m->own->body) {
 		return PM_ENOMEM;
 	}

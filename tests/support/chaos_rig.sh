@@ -63,6 +63,7 @@ fresh() {
 # writes $out, $failed and stats.  Sets $code; what it said is in $dir/said.
 into_place() {
 	code=0
+	# shellcheck disable=SC2154 # the script says which
 	"$@" -o "$place/$out" --failed "$place/$failed" --stats "$place/stats" "$dir/jobs" \
 		9>&- 2>"$dir/said" || code=$?
 }
@@ -72,6 +73,7 @@ into_place() {
 in_peace() {
 	fresh
 	run ""
+	# shellcheck disable=SC2154 # of the script
 	[ "$code" -eq "$1" ] || die "$form, in peace: exit code $code: $(cat "$dir/said")"
 	rm -rf "$dir/peace"
 	mv "$place" "$dir/peace"
