@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * engine_route - see engine_route.h.  Redirects are in engine_hop.c, what is said of
- * failures in engine_explain.c.
+ * engine_route - the look-up, and the sockets; see engine_route.h.  What a request says
+ * is in engine_route_set.c, redirects are in engine_hop.c, what is said of failures in
+ * engine_explain.c.
  *
  * Runs in: the worker.  Called by engine_curl.c, by engine_watch.c when libcurl wants
  * a socket, and by the resolver.  The check of a private address is made where the
@@ -15,8 +16,6 @@
 #include <strings.h>
 
 #include "common/clock.h"
-#include "worker/engine_env.h"
-#include "worker/engine_hop.h"
 #include "worker/engine_parts.h"
 #include "worker/resolver_given.h"
 
@@ -71,7 +70,7 @@ static void write_address(struct transfer_route *r, const struct address *a)
 
 /* ---------------------------------------------------------------------- denying */
 
-static void start_over(struct transfer_route *r)
+void route_start_over(struct transfer_route *r)
 {
 	r->first = r->next = r->round = 0;
 	r->connected = false;
@@ -100,7 +99,7 @@ static void drop_private(struct transfer_route *r, struct resolver_answer *answe
 }
 
 /* A proxy looks up the host where we cannot see it: what can be seen is refused. */
-static bool refuses_literal(struct transfer_route *r)
+bool route_refuses_literal(struct transfer_route *r)
 {
 	struct resolver_answer known;
 	if (r->deny_private && r->proxy != PROXY_NONE &&
@@ -133,7 +132,7 @@ static void go_to(struct transfer_route *r, const struct resolver_answer *answer
 		}
 	}
 	r->to.ct = kept;
-	start_over(r);
+	route_start_over(r);
 }
 
 static void use_for_host(struct transfer_route *r, const struct resolver_answer *answer)
@@ -266,145 +265,10 @@ void route_init(struct transfer *t)
 	event_assign(&t->route.limit, t->engine->base, -1, 0, on_limit, t);
 }
 
-static enum route_proxy kind_of(const char *proxy)
-{
-	static const char socks5[] = "socks5://"; /* not socks5h:// */
-	if (!proxy) {
-		return PROXY_NONE;
-	}
-	return strncasecmp(proxy, socks5, sizeof(socks5) - 1) == 0 ? PROXY_SOCKS5
-								   : PROXY_TUNNEL;
-}
-
-/* A proxy with a name gets a stand-in of its own, for libcurl tells proxies apart by
- * their names. */
-static int set_proxy(struct transfer *t, const char **proxy)
-{
-	struct transfer_route *r = &t->route;
-	CURLU *url = t->engine->parser;
-	char name[sizeof(r->proxy_host) + sizeof(stand_in_suffix)];
-	struct address a;
-	uint16_t port;
-	char *text = NULL;
-	if (hop_parse(url, *proxy, r->proxy_host, &port) ||
-		address_parse(&a, r->proxy_host, strlen(r->proxy_host)) ||
-		strcasecmp(r->proxy_host, "localhost") == 0) {
-		r->proxy_host[0] = '\0';
-		return 0;
-	}
-	snprintf(name, sizeof(name), "%s%s", r->proxy_host, stand_in_suffix);
-	if (curl_url_set(url, CURLUPART_HOST, name, 0) ||
-		curl_url_get(url, CURLUPART_URL, &text, 0)) {
-		return PM_ENOMEM;
-	}
-	free(r->proxy_url);
-	r->proxy_url = strdup(text);
-	curl_free(text);
-	*proxy = r->proxy_url;
-	return r->proxy_url ? 0 : PM_ENOMEM;
-}
-
-/* Once, for the URL: redirects go the same way. */
-static int ask_environment(struct transfer *t, const char *url, const char **proxy,
-	struct pm_failure *failure)
-{
-	struct transfer_route *r = &t->route;
-	char text[ENV_PROXY_MAX];
-	*proxy = NULL;
-	if (hop_parse(t->engine->parser, url, r->host, &r->port) ||
-		!env_proxy(url, r->host, text)) {
-		return 0;
-	}
-	r->proxy_url = strdup(text);
-	*proxy = r->proxy_url;
-	return r->proxy_url ? proxy_check(text, failure) : PM_ENOMEM;
-}
-
-static int set_given(struct transfer_route *r, const struct pm_request *request,
-	struct pm_failure *failure)
-{
-	for (size_t i = 0; i < request->resolve_ct; i++) {
-		if (!request->resolve || !given_is_valid(request->resolve[i])) {
-			return engine_failure(failure, PM_EINVAL, PM_DOMAIN_NONE, 0,
-				"resolve is not HOST:PORT:ADDRESS[,ADDRESS]...");
-		}
-	}
-	r->given = request->resolve_ct
-			   ? given_copy(request->resolve, request->resolve_ct)
-			   : NULL;
-	return request->resolve_ct && !r->given ? PM_ENOMEM : 0;
-}
-
-static void set_mapped(struct transfer_route *r, bool mapped_host)
+void route_set_mapped(struct transfer_route *r, bool mapped_host)
 {
 	r->mapped_host = mapped_host;
 	r->mapped = r->proxy == PROXY_NONE ? mapped_host : r->proxy_host[0] != '\0';
-}
-
-static void clear(struct transfer_route *r)
-{
-	r->asks_proxy = r->mapped = r->in_head = false;
-	r->trouble = TROUBLE_NONE;
-	r->to.ct = 0;
-	start_over(r);
-	r->before_us = r->hops_us = 0;
-	r->proxy_host[0] = '\0';
-}
-
-/* Most hosts are written in the URL as libcurl would write them; parsing is left to it
- * for the others.  What is no URL to its parser is none to libcurl, which says so. */
-static void set_host(struct transfer *t, const struct pm_request *request,
-	const struct request_facts *facts)
-{
-	struct transfer_route *r = &t->route;
-	if (facts->host && facts->host_len <= ROUTE_HOST_MAX) {
-		memcpy(r->host, facts->host, facts->host_len);
-		r->host[facts->host_len] = '\0';
-		r->port = facts->port;
-		set_mapped(r, true);
-		return;
-	}
-	set_mapped(r, !hop_parse(t->engine->parser, request->url, r->host, &r->port));
-}
-
-static void set_local(struct transfer_route *r, const char *from)
-{
-	struct address a;
-	r->is_local = from != NULL;
-	r->family = from && address_parse(&a, from, strlen(from)) ? a.family : 0;
-}
-
-int route_set(struct transfer *t, const struct pm_request *request,
-	const struct request_facts *facts, const char **proxy,
-	struct pm_failure *failure)
-{
-	struct transfer_route *r = &t->route;
-	clear(r);
-	*proxy = request->proxy;
-	r->deny_private = request->deny_private;
-	r->http2 = request->http2;
-	set_local(r, request->local_address);
-	int err = request->resolve_ct ? set_given(r, request, failure) : 0;
-	if (!err && *proxy && proxy_is_env(*proxy)) {
-		err = ask_environment(t, request->url, proxy, failure);
-	}
-	r->proxy = kind_of(*proxy);
-	if (!err && *proxy) {
-		err = set_proxy(t, proxy);
-	}
-	if (err == PM_ENOMEM) {
-		return engine_failure(failure, PM_ENOMEM, PM_DOMAIN_NONE, 0,
-			"no memory for the request");
-	}
-	if (err) {
-		return err;
-	}
-	set_host(t, request, facts);
-	if (refuses_literal(r)) {
-		route_say_denied(r, failure);
-		return PM_EDENIED;
-	}
-	return 0;
 }
 
 static unsigned limit_of(const struct transfer *t)
@@ -445,16 +309,16 @@ enum route_step route_change_host(
 	struct transfer *t, const char *host, uint16_t port, bool mapped)
 {
 	struct transfer_route *r = &t->route;
-	start_over(r);
+	route_start_over(r);
 	if (mapped && is_host(r, host, port)) {
 		return STEP_GO;
 	}
 	r->trouble = TROUBLE_NONE;
-	set_mapped(r, mapped);
+	route_set_mapped(r, mapped);
 	tell_libcurl(t);
 	memcpy(r->host, host, strlen(host) + 1); /* of the same size */
 	r->port = port;
-	if (refuses_literal(r)) {
+	if (route_refuses_literal(r)) {
 		t->stopped = PM_EDENIED;
 		return STEP_STOP;
 	}

@@ -93,8 +93,8 @@ struct transfer_route {
 /* For a new transfer. */
 void route_init(struct transfer *t);
 
-/* Take what a request says of it.  *proxy is what libcurl is to be told instead of the
- * request's proxy.  0, PM_EDENIED, PM_EINVAL or PM_ENOMEM. */
+/* engine_route_set.c: take what a request says of it.  *proxy is what libcurl is to be
+ * told instead of the request's proxy.  0, PM_EDENIED, PM_EINVAL or PM_ENOMEM. */
 int route_set(struct transfer *t, const struct pm_request *request,
 	const struct request_facts *facts, const char **proxy,
 	struct pm_failure *failure);
@@ -125,6 +125,12 @@ void route_end(struct transfer *t);
  * with it.  STEP_STOP: see route_on_header(). */
 enum route_step route_change_host(
 	struct transfer *t, const char *host, uint16_t port, bool mapped);
+
+/* For engine_route_set.c: begin with the first address; do the sockets of libcurl get
+ * addresses of ours; is the host a private address that a proxy would go to? */
+void route_start_over(struct transfer_route *r);
+void route_set_mapped(struct transfer_route *r, bool mapped_host);
+bool route_refuses_literal(struct transfer_route *r);
 
 /* engine_curl.c: go on, at the first address or after a pause. */
 void transfer_resume(struct transfer *t);
