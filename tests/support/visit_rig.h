@@ -135,6 +135,16 @@ static inline size_t visits_at_once(const struct visits *v)
 	return most;
 }
 
+/* So many were open at once, of one host; NULL: of all. */
+static inline void check_at_once(const char *host, size_t expected)
+{
+	struct visits v = visits_of(o, host);
+	size_t most = visits_at_once(&v);
+	cr_assert_eq(most, expected, "%s: %zu at once, not %zu, of %zu",
+		host ? host : "all", most, expected, v.ct);
+	visits_fini(&v);
+}
+
 /* How many came in this span of time. */
 static inline size_t visits_between(
 	const struct visits *v, uint64_t from_us, uint64_t to_us)
@@ -171,11 +181,20 @@ static inline const char *resolve_to(const struct origin *origin, const char *ho
 	return keep_printf("%s:%u:127.0.0.1", host, origin_port(origin));
 }
 
+/* What is the same whatever the number of workers is tried with these. */
+static const char *const worker_cts[] = {"1", "2", "7"};
+enum { WORKER_CTS = 3 };
+
 /* The command with three hosts that are the test's origin. */
 #define THREE_HOSTS                                                                    \
 	"--resolve", resolve_to(o, "a.test"), "--resolve", resolve_to(o, "b.test"),    \
 		"--resolve", resolve_to(o, "c.test")
 #define RUN_HOSTS(...) RUN(THREE_HOSTS, __VA_ARGS__)
+
+/* RUN_HOSTS with a configuration file. */
+#define RUN_CONFIG(text, ...)                                                          \
+	POOLMAP("run", "--config", temp_file("my.conf", text, strlen(text)),           \
+		THREE_HOSTS, __VA_ARGS__)
 
 /* `ct` jobs of a host, numbered behind a "?" so that each has a URL of its own. */
 static inline void jobs_add_host(struct bytes *jobs, const struct origin *origin,
@@ -185,6 +204,15 @@ static inline void jobs_add_host(struct bytes *jobs, const struct origin *origin
 		jobs_add(jobs, "http://%s:%u%s?%zu\n", host, origin_port(origin), path,
 			i);
 	}
+}
+
+/* Run these jobs, all of which must be ok.  The list is empty after it. */
+static inline void run_ok(struct bytes *jobs, const char *const argv[])
+{
+	struct ran r = run_to_end(jobs->data, argv);
+	check_status(&r, 0);
+	ran_fini(&r);
+	bytes_fini(jobs);
 }
 
 #endif
