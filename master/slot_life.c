@@ -22,6 +22,8 @@ static void on_hello(struct slot *s, const struct proto_life_message *m)
 		slot_doom(s, DOOM_PROTO);
 		return;
 	}
+	/* Until the forkserver says so, which may come later. */
+	s->pid = s->pid ? s->pid : (pid_t)m->values[1];
 	slot_watch_jobs(s); /* ready when jobs can be sent, too */
 }
 
