@@ -11,13 +11,14 @@
 #include <stdio.h>
 
 #include "common/poolmap.h"
+#include "worker/resolver_ares.h"
 
 static char text[512];
 
 static void fill(void)
 {
-	snprintf(text, sizeof text, "poolmap %s %s libevent/%s", PM_VERSION,
-		curl_version(), event_get_version());
+	snprintf(text, sizeof text, "poolmap %s %s c-ares/%s libevent/%s", PM_VERSION,
+		curl_version(), asker_version(), event_get_version());
 }
 
 const char *pm_version_text(void)

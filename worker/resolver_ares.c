@@ -453,3 +453,8 @@ int asker_check_servers(const char *servers)
 	}
 	return 0;
 }
+
+const char *asker_version(void)
+{
+	return ares_version(NULL);
+}

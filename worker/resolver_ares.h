@@ -30,4 +30,7 @@ void asker_ask(struct asker *a, const char *name, void *which);
 /* 0 or PM_EINVAL: no list of servers. */
 int asker_check_servers(const char *servers);
 
+/* Of c-ares as it is linked, such as "1.18.1".  Static.  In any process. */
+const char *asker_version(void);
+
 #endif
