@@ -253,7 +253,11 @@ void progress_draw(
 void progress_end(
 	struct progress *p, const struct progress_facts *facts, uint64_t now_us)
 {
-	progress_clear(p);
+	/* Where no line stands a second Ctrl-C may have left its "^C". */
+	if (p->on && p->begun && p->mode == PROGRESS_BAR && !in_background(p->fd)) {
+		wipe(p);
+	}
+	p->shown = 0;
 	if (p->on && p->mode == PROGRESS_JSON) {
 		progress_log(p, facts, now_us, true);
 	}

@@ -208,6 +208,16 @@ Test(progress, takes_80_columns_when_nobody_knows, .timeout = 20, .init = begin)
 	}
 }
 
+/* Behind a message no line stands yet, and a second Ctrl-C has left a "^C". */
+Test(progress, leaves_an_empty_line_at_the_end, .timeout = 20, .init = begin)
+{
+	progress_draw(&p, &facts, 0);
+	progress_clear(&p);
+	cr_assert_str_eq(arrived(), "\r" FULL_LINE "\033[K\r\033[K");
+	progress_end(&p, &facts, 100000);
+	cr_assert_str_eq(arrived(), "\r\033[K");
+}
+
 Test(progress, clears_its_line_once, .timeout = 20, .init = begin)
 {
 	progress_clear(&p);
