@@ -74,6 +74,7 @@ static struct summary_facts facts_of(const struct run_end *end)
 		.elapsed_us = end->elapsed_us,
 		.end = how_it_ended(end),
 		.signal = end->stopping->signal,
+		.dropped = end->stopping->at_once,
 		.output = settings.output,
 		.passed_on = !results_are_kept(),
 		.csv = settings.format == FORMAT_CSV,

@@ -96,12 +96,29 @@ static void say_when(struct page *p)
 	}
 }
 
+static const char *what_came_of_the_rest(const struct page *p)
+{
+	static const char completed[] = " Running jobs were completed.";
+	static const char dropped[] = " Running jobs were dropped.";
+	switch (p->facts->end) {
+	case SUMMARY_DRAINED:
+		return p->tally->done ? completed : "";
+	case SUMMARY_HALTED:
+		return p->facts->dropped ? dropped : completed;
+	case SUMMARY_STOPPED:
+	case SUMMARY_TIME_OVER:
+		return dropped;
+	default:
+		return "";
+	}
+}
+
 static void say_answer(struct page *p)
 {
 	static const char *const reasons[] = {
-		[SUMMARY_DRAINED] = ". Running jobs were completed.",
-		[SUMMARY_STOPPED] = ". Running jobs were dropped.",
-		[SUMMARY_HALTED] = ": --halt.",
+		[SUMMARY_DRAINED] = ".",
+		[SUMMARY_STOPPED] = ".",
+		[SUMMARY_HALTED] = ": too many failed.",
 		[SUMMARY_TIME_OVER] = ": --max-time is over.",
 		[SUMMARY_OUTPUT_FAILED] = ": the results cannot be written.",
 		[SUMMARY_INPUT_FAILED] = ": the jobs cannot be read any further.",
@@ -123,8 +140,7 @@ static void say_answer(struct page *p)
 		break;
 	}
 	say_when(p);
-	bool none_ran = p->facts->end == SUMMARY_DRAINED && !p->tally->done;
-	page_say(p, "%s\n", none_ran ? "." : reasons[p->facts->end]);
+	page_say(p, "%s%s\n", reasons[p->facts->end], what_came_of_the_rest(p));
 }
 
 /* -------------------------------------------------------------- the details */

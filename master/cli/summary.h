@@ -21,7 +21,7 @@ enum summary_end {
 	SUMMARY_FINISHED,       /* every job has its result */
 	SUMMARY_DRAINED,        /* by a signal; what was running was completed */
 	SUMMARY_STOPPED,        /* by a signal, at once */
-	SUMMARY_HALTED,         /* by --halt */
+	SUMMARY_HALTED,         /* by --halt or --fail-fast */
 	SUMMARY_TIME_OVER,      /* by --max-time */
 	SUMMARY_OUTPUT_FAILED,  /* the results cannot be written */
 	SUMMARY_INPUT_FAILED,   /* the job file cannot be read any more */
@@ -36,6 +36,7 @@ struct summary_facts {
 	const char *output; /* path, or "-" */
 	bool passed_on;     /* to a pipe or a device: nothing is left in `output` */
 	bool csv, packed;   /* what stands there */
+	bool dropped;       /* with HALTED: what was running was not completed */
 	unsigned workers;
 	uint64_t workers_lost;
 	uint64_t jobs_rerun;

@@ -248,6 +248,14 @@ Test(summary, says_what_stopped_the_run_and_how_to_go_on, .timeout = 10, .init =
 		{SUMMARY_STOPPED,
 			"Stopped by SIGINT after 1 job. Running jobs were dropped.",
 			"To go on where it stopped:\n  " AGAIN "\n"},
+		{SUMMARY_HALTED,
+			"Stopped after 1 job: too many failed. Running jobs were "
+			"completed.\n",
+			"To go on where it stopped:\n  " AGAIN "\n"},
+		{SUMMARY_TIME_OVER,
+			"Stopped after 1 job: --max-time is over. Running jobs were "
+			"dropped.\n",
+			"To go on where it stopped:\n  " AGAIN "\n"},
 		{SUMMARY_OUTPUT_FAILED,
 			"Stopped after 1 job: the results cannot be written.\n",
 			"To go on, once they can be written again:\n  " AGAIN "\n"},
@@ -270,6 +278,9 @@ Test(summary, says_what_stopped_the_run_and_how_to_go_on, .timeout = 10, .init =
 	}
 	facts.end = SUMMARY_FINISHED;
 	assert_does_not_say(AGAIN);
+	facts.end = SUMMARY_HALTED;
+	facts.dropped = true;
+	assert_says("too many failed. Running jobs were dropped.\n");
 }
 
 Test(summary, of_a_run_that_ended_before_its_first_result, .timeout = 10, .init = begin)
