@@ -45,6 +45,10 @@ else
 fi
 [ ! -s "$dir/lint" ] || fail "the formatter says: $(cat "$dir/lint")"
 
+# ".Ss In a task" is shown as "<a> task": the formatter takes its word for a macro.
+# shellcheck disable=SC2086 # words on purpose
+grep -nE '^\.S[hs] (.* )?[A-Z][a-z]( |$)' $pages && fail 'a heading has a macro in it; write \&In'
+
 for page in $pages3; do
 	for section in NAME SYNOPSIS DESCRIPTION EXAMPLES "SEE ALSO"; do
 		grep -qx "\.Sh $section" "$page" || fail "$page: has no section $section"
