@@ -708,7 +708,7 @@ Test(lane, slow_ones_have_their_shares, .timeout = LIMIT)
 /* Ten of them, each of which may have two of the 80 places. */
 Test(lane, slow_ones_have_one_place_in_eight_together, .timeout = LIMIT)
 {
-	char name[8];
+	char name[16];
 	make_known();
 	for (int i = 0; i < 9; i++) {
 		snprintf(name, sizeof name, "late%d", i);
