@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "master/cli/shown.h"
+
 /* A line being built.  `max` leaves room for "..." and LF behind it. */
 struct text {
 	char data[MESSAGE_MAX];
@@ -30,66 +32,14 @@ static void put(struct text *t, const char *bytes, size_t len)
 	t->len += len;
 }
 
-/* Length of the UTF-8 sequence at `s`, its code point in *point; 0: none. */
-static size_t decode(const unsigned char *s, size_t len, uint32_t *point)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t need = s[0] < 0x80             ? 1
-		      : (s[0] & 0xe0) == 0xc0 ? 2
-		      : (s[0] & 0xf0) == 0xe0 ? 3
-		      : (s[0] & 0xf8) == 0xf0 ? 4
-					      : 0;
-	if (!need || need > len) {
-		return 0;
-	}
-	uint32_t p = need == 1 ? s[0] : s[0] & (0xffu >> (need + 1));
-	for (size_t i = 1; i < need; i++) {
-		if ((s[i] & 0xc0) != 0x80) {
-			return 0;
-		}
-		p = p << 6 | (s[i] & 0x3fu);
-	}
-	if (p < least[need] || p > 0x10ffff || (p >= 0xd800 && p <= 0xdfff)) {
-		return 0;
-	}
-	*point = p;
-	return need;
-}
-
-/* Controls, line separators, and the marks that reorder text on a terminal. */
-static bool shows_as_itself(uint32_t p)
-{
-	bool control = p < 0x20 || (p >= 0x7f && p < 0xa0);
-	bool reorders = (p >= 0x2028 && p <= 0x202e) || (p >= 0x2066 && p <= 0x2069);
-	return !control && !reorders;
-}
-
-static void put_escaped(struct text *t, unsigned char byte)
-{
-	char escape[8];
-	int n = byte == '\n'   ? snprintf(escape, sizeof escape, "\\n")
-		: byte == '\r' ? snprintf(escape, sizeof escape, "\\r")
-		: byte == '\t' ? snprintf(escape, sizeof escape, "\\t")
-			       : snprintf(escape, sizeof escape, "\\x%02x", byte);
-	put(t, escape, (size_t)n);
-}
-
 /* Append foreign text, until t->max. */
 static void put_foreign(struct text *t, const char *s)
 {
 	size_t len = strlen(s);
 	while (len && !t->full) {
-		const unsigned char *at = (const unsigned char *)s;
-		uint32_t point = 0;
-		size_t n = decode(at, len, &point);
-		if (n && shows_as_itself(point)) {
-			put(t, s, n);
-		} else {
-			n = n ? n : 1;
-			for (size_t i = 0; i < n; i++) {
-				put_escaped(t, at[i]);
-			}
-		}
+		char shown[SHOWN_CHAR_MAX];
+		size_t shown_len, n = shown_char(s, len, shown, &shown_len);
+		put(t, shown, shown_len);
 		s += n;
 		len -= n;
 	}
