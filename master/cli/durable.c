@@ -82,6 +82,26 @@ int durable_replace(const char *path, const struct buf *bytes)
 	return error;
 }
 
+static int write_into(const char *path, const struct buf *bytes)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	int error = fd < 0 ? errno : durable_write(fd, bytes);
+	if (fd >= 0) {
+		close(fd);
+	}
+	return error;
+}
+
+int durable_put(const char *path, const struct buf *bytes)
+{
+	struct stat st;
+	if (strcmp(path, "-") == 0) {
+		return durable_write(STDOUT_FILENO, bytes);
+	}
+	bool special = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+	return special ? write_into(path, bytes) : durable_replace(path, bytes);
+}
+
 int durable_replace_own(const char *path, const struct buf *bytes, enum durable_how how)
 {
 	enum {

@@ -27,15 +27,21 @@ static unsigned bucket_of(uint64_t us)
 	return shift * STEPS + (unsigned)(us >> shift);
 }
 
+static unsigned shift_of(unsigned bucket)
+{
+	return bucket < FINE_CT ? 0 : bucket / STEPS - 1;
+}
+
+uint64_t histogram_bucket_us(unsigned bucket)
+{
+	unsigned shift = shift_of(bucket);
+	return (uint64_t)(bucket - shift * STEPS) << shift;
+}
+
 static uint64_t middle_of(unsigned bucket)
 {
-	if (bucket < FINE_CT) {
-		return bucket;
-	}
-	unsigned shift = bucket / STEPS - 1;
-	uint64_t low = (uint64_t)(bucket - shift * STEPS) << shift;
-	uint64_t width = UINT64_C(1) << shift;
-	return low + (width - 1) / 2;
+	uint64_t width = UINT64_C(1) << shift_of(bucket);
+	return histogram_bucket_us(bucket) + (width - 1) / 2;
 }
 
 static uint64_t into_range(struct histogram *h, uint64_t us)
@@ -64,6 +70,22 @@ void histogram_add(struct histogram *h, uint64_t us)
 	/* Room for 200 million jobs of a day each. */
 	h->sum_us += us;
 	h->buckets[bucket_of(us)]++;
+}
+
+void histogram_join(struct histogram *h, const struct histogram *other)
+{
+	if (!other->ct) {
+		return;
+	}
+	h->min_us = h->ct && h->min_us < other->min_us ? h->min_us : other->min_us;
+	h->max_us = h->max_us > other->max_us ? h->max_us : other->max_us;
+	h->ct += other->ct;
+	h->below_ct += other->below_ct;
+	h->above_ct += other->above_ct;
+	h->sum_us += other->sum_us;
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		h->buckets[i] += other->buckets[i];
+	}
 }
 
 /* ct * permille / 1000, rounded up; split so that no count overflows it. */

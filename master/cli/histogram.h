@@ -3,7 +3,7 @@
  * histogram - how long jobs took: counts of latencies in buckets that grow
  * with the latency, so that quantiles of any number of jobs cost fixed memory.
  *
- * Runs in: the master of the command; called by tally and summary.  The struct
+ * Runs in: the master of the command; called by tally, summary and report.  The struct
  * is the caller's; a zeroed one is an empty histogram.  Pure: reads no clock,
  * allocates nothing.
  *
@@ -35,10 +35,16 @@ struct histogram {
 
 void histogram_add(struct histogram *h, uint64_t us);
 
+/* Add all that are in `other`. */
+void histogram_join(struct histogram *h, const struct histogram *other);
+
 /* The least latency that `permille` of 1000 latencies do not exceed (nearest
  * rank): 500 is the median, 0 the minimum, 1000 and more the maximum.  0 when
  * the histogram is empty, as for the three below. */
 uint64_t histogram_quantile(const struct histogram *h, unsigned permille);
+
+/* Where bucket `i` begins, and bucket i-1 ends, for whom draws them. */
+uint64_t histogram_bucket_us(unsigned i);
 
 uint64_t histogram_min(const struct histogram *h);
 uint64_t histogram_max(const struct histogram *h);

@@ -36,7 +36,7 @@ static const char *end_name(enum summary_end end)
 }
 
 /* Microseconds as seconds.  Not with %f: the locale has no say here. */
-static int put_seconds(struct buf *out, const char *key, uint64_t us)
+int stats_put_seconds(struct buf *out, const char *key, uint64_t us)
 {
 	return buf_printf(out, "\"%s\":%" PRIu64 ".%06u", key, us / 1000000,
 		(unsigned)(us % 1000000));
@@ -45,12 +45,26 @@ static int put_seconds(struct buf *out, const char *key, uint64_t us)
 static int put_jobs(struct buf *out, const struct summary_facts *f)
 {
 	const struct tally *t = f->tally;
-	return buf_printf(out,
-		",\"jobs\":{\"done\":%" PRIu64 ",\"ok\":%" PRIu64 ",\"failed\":%" PRIu64
-		",\"skipped\":%" PRIu64 ",\"skipped_failed\":%" PRIu64
-		"},\"attempts\":%" PRIu64 ",\"retries\":%" PRIu64 ",\"bytes\":%" PRIu64,
-		t->done, tally_ok(t), tally_failed(t), t->skipped, t->skipped_failed,
-		t->attempts, tally_retries(t), t->bytes);
+	int err = buf_printf(out,
+		"\"jobs\":{\"done\":%" PRIu64 ",\"ok\":%" PRIu64 ",\"failed\":%" PRIu64,
+		t->done, tally_ok(t), tally_failed(t));
+	if (!err && !(f->unknown & SUMMARY_NO_RUN)) {
+		err = buf_printf(out,
+			",\"skipped\":%" PRIu64 ",\"skipped_failed\":%" PRIu64,
+			t->skipped, t->skipped_failed);
+	}
+	return err ? err : buf_puts(out, "}");
+}
+
+static int put_attempts(struct buf *out, const struct tally *t)
+{
+	return buf_printf(out, ",\"attempts\":%" PRIu64 ",\"retries\":%" PRIu64,
+		t->attempts, tally_retries(t));
+}
+
+static int put_bytes(struct buf *out, const struct tally *t)
+{
+	return buf_printf(out, ",\"bytes\":%" PRIu64, t->bytes);
 }
 
 /* All classes, so that a reader finds its keys. */
@@ -78,26 +92,47 @@ static int put_statuses(struct buf *out, const struct tally *t)
 	return err ? err : buf_puts(out, "}");
 }
 
-static int put_latency(struct buf *out, const struct histogram *h)
+int stats_put_latency(struct buf *out, const struct histogram *h)
 {
 	static const struct {
 		const char *key;
 		unsigned permille;
 	} quantiles[] = {
 		{"p50", 500}, {"p90", 900}, {"p95", 950}, {"p99", 990}, {"p999", 999}};
-	int err = buf_printf(out, ",\"latency\":{\"count\":%" PRIu64 ",", h->ct);
-	err = err ? err : put_seconds(out, "min", histogram_min(h));
+	int err = buf_printf(out, "\"latency\":{\"count\":%" PRIu64 ",", h->ct);
+	err = err ? err : stats_put_seconds(out, "min", histogram_min(h));
 	err = err ? err : buf_puts(out, ",");
-	err = err ? err : put_seconds(out, "mean", histogram_mean(h));
+	err = err ? err : stats_put_seconds(out, "mean", histogram_mean(h));
 	for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0] && !err; i++) {
 		err = buf_puts(out, ",");
 		err = err ? err
-			  : put_seconds(out, quantiles[i].key,
+			  : stats_put_seconds(out, quantiles[i].key,
 				    histogram_quantile(h, quantiles[i].permille));
 	}
 	err = err ? err : buf_puts(out, ",");
-	err = err ? err : put_seconds(out, "max", histogram_max(h));
+	err = err ? err : stats_put_seconds(out, "max", histogram_max(h));
 	return err ? err : buf_puts(out, "}");
+}
+
+static int put_times(struct buf *out, const struct tally *t)
+{
+	int err = buf_puts(out, ",");
+	return err ? err : stats_put_latency(out, &t->latency);
+}
+
+int stats_put_counts(struct buf *out, const struct summary_facts *f)
+{
+	static const struct {
+		unsigned unknown;
+		int (*put)(struct buf *out, const struct tally *t);
+	} parts[] = {{SUMMARY_NO_ATTEMPTS, put_attempts}, {SUMMARY_NO_BYTES, put_bytes},
+		{SUMMARY_NO_CLASSES, put_classes}, {SUMMARY_NO_STATUSES, put_statuses},
+		{SUMMARY_NO_TIMES, put_times}};
+	int err = put_jobs(out, f);
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0] && !err; i++) {
+		err = f->unknown & parts[i].unknown ? 0 : parts[i].put(out, f->tally);
+	}
+	return err;
 }
 
 static int put_workers(struct buf *out, const struct summary_facts *f)
@@ -112,11 +147,9 @@ static int put_all(struct buf *out, const struct summary_facts *f, int exit_code
 {
 	int err = buf_printf(
 		out, "{\"end\":\"%s\",\"exit_code\":%d,", end_name(f->end), exit_code);
-	err = err ? err : put_seconds(out, "elapsed", f->elapsed_us);
-	err = err ? err : put_jobs(out, f);
-	err = err ? err : put_classes(out, f->tally);
-	err = err ? err : put_statuses(out, f->tally);
-	err = err ? err : put_latency(out, &f->tally->latency);
+	err = err ? err : stats_put_seconds(out, "elapsed", f->elapsed_us);
+	err = err ? err : buf_puts(out, ",");
+	err = err ? err : stats_put_counts(out, f);
 	err = err ? err : put_workers(out, f);
 	err = err ? err : line_string(out, f->output, strlen(f->output));
 	return err ? err : buf_puts(out, "}\n");
@@ -203,23 +236,9 @@ int stats_check(const struct settings *want, const struct input *in)
 	return stat(path, &st) ? check_directory(path) : check_existing(&st, want, in);
 }
 
-static int write_into(const char *path, const struct buf *bytes)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-	int error = fd < 0 ? errno : durable_write(fd, bytes);
-	if (fd >= 0) {
-		close(fd);
-	}
-	return error;
-}
-
 int stats_write(const char *path, const struct buf *bytes)
 {
-	struct stat st;
-	bool special = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
-	int error = is_stdout(path) ? durable_write(STDOUT_FILENO, bytes)
-		    : special       ? write_into(path, bytes)
-				    : durable_replace(path, bytes);
+	int error = durable_put(path, bytes);
 	if (error) {
 		message_print(
 			path, "cannot be written as --stats: %s", strerror(error));

@@ -24,6 +24,16 @@
  * been named in two ways.  Returns 0 or EXIT_USAGE, and says why. */
 int stats_check(const struct settings *want, const struct input *in);
 
+/* Append the members that tell what came of the jobs, from "jobs" to "latency", as far
+ * as they are known; no braces around them.  Returns 0 or PM_ENOMEM. */
+int stats_put_counts(struct buf *out, const struct summary_facts *facts);
+
+/* Append "KEY":1.500000, seconds.  The same. */
+int stats_put_seconds(struct buf *out, const char *key, uint64_t us);
+
+/* Append "latency":{...}.  The same. */
+int stats_put_latency(struct buf *out, const struct histogram *h);
+
 /* Append the object and a LF.  Returns 0 or PM_ENOMEM. */
 int stats_render(struct buf *out, const struct summary_facts *facts, int exit_code);
 

@@ -60,7 +60,8 @@ static const char *signal_text(int number)
 	}
 }
 
-static void say_finished(struct page *p)
+/* "3 of 10 jobs failed." */
+static void say_outcome(struct page *p)
 {
 	char all[TALLY_COUNT_BYTES], part[TALLY_COUNT_BYTES];
 	const struct tally *t = p->tally;
@@ -69,18 +70,40 @@ static void say_finished(struct page *p)
 	const char *of_run = t->skipped ? " of this run" : "";
 	const char *outcome = tally_failed(t) ? "failed" : "are ok";
 
-	if (t->done == 0 && t->skipped) {
-		page_say(
-			p, "Done: nothing was left to do, every job has its result.\n");
-	} else if (t->done == 0) {
-		page_say(p, "Done: the input holds no jobs.\n");
-	} else if (t->done == 1) {
-		page_say(p, "Done: the one job%s %s.\n", of_run,
+	if (t->done == 1) {
+		page_say(p, "the one job%s %s.\n", of_run,
 			tally_failed(t) ? "failed" : "is ok");
 	} else if (tally_failed(t) == 0 || tally_ok(t) == 0) {
-		page_say(p, "Done: all %s jobs%s %s.\n", done, of_run, outcome);
+		page_say(p, "all %s jobs%s %s.\n", done, of_run, outcome);
 	} else {
-		page_say(p, "Done: %s of %s jobs%s failed.\n", failed, done, of_run);
+		page_say(p, "%s of %s jobs%s failed.\n", failed, done, of_run);
+	}
+}
+
+static void say_finished(struct page *p)
+{
+	page_say(p, "Done: ");
+	if (p->tally->done) {
+		say_outcome(p);
+	} else if (p->tally->skipped) {
+		page_say(p, "nothing was left to do, every job has its result.\n");
+	} else {
+		page_say(p, "the input holds no jobs.\n");
+	}
+}
+
+static void say_of_results(struct page *p)
+{
+	if (strcmp(p->facts->output, "-") == 0) {
+		page_say(p, "standard input");
+	} else {
+		page_say_path(p);
+	}
+	page_say(p, ": ");
+	if (p->tally->done) {
+		say_outcome(p);
+	} else {
+		page_say(p, "there are no results in it.\n");
 	}
 }
 
@@ -212,12 +235,17 @@ static void say_retries(struct page *p)
 	}
 }
 
-static void say_details(struct page *p)
+static void say_measures(struct page *p)
 {
-	page_say(p, "\n");
 	say_latency(p);
 	say_received(p);
 	say_retries(p);
+}
+
+static void say_details(struct page *p)
+{
+	page_say(p, "\n");
+	say_measures(p);
 	say_workers(p);
 	say_label(p, "results");
 	if (strcmp(p->facts->output, "-") == 0) {
@@ -230,16 +258,37 @@ static void say_details(struct page *p)
 
 /* ---------------------------------------------------------------- the whole */
 
+/* The page is there as a whole or not at all. */
+static int finish(const struct page *p, size_t before)
+{
+	if (p->err) {
+		p->out->len = before;
+	}
+	return p->err;
+}
+
 int summary_render(struct buf *out, const struct summary_facts *facts)
 {
-	size_t before = out->len;
 	struct page page = {.out = out, .facts = facts, .tally = facts->tally};
+	size_t before = out->len;
 	say_answer(&page);
 	summary_table(&page);
 	say_details(&page);
 	summary_next(&page);
-	if (page.err) {
-		out->len = before;
+	return finish(&page, before);
+}
+
+int summary_render_results(struct buf *out, const struct summary_facts *facts)
+{
+	struct page page = {.out = out, .facts = facts, .tally = facts->tally};
+	size_t before = out->len;
+	say_of_results(&page);
+	if (facts->tally->done) {
+		summary_table(&page);
+		size_t counts_end = out->len;
+		page_say(&page, "\n");
+		say_measures(&page);
+		out->len = out->len == counts_end + 1 ? counts_end : out->len;
 	}
-	return page.err;
+	return finish(&page, before);
 }

@@ -16,8 +16,7 @@
 #include "master/cli/summary_parts.h"
 
 enum {
-	STATUS_ROWS_MAX = 10, /* the most frequent ones; the rest is one row */
-	ROWS_MAX = 3 + OUTCOME_CLASS_CT + 1 + STATUS_ROWS_MAX + 1,
+	ROWS_MAX = 3 + OUTCOME_CLASS_CT + 1 + SUMMARY_STATUS_ROWS + 1,
 	LABEL_WIDTH_MIN = 9,
 	SHARE_WIDTH = 6,
 };
@@ -62,6 +61,12 @@ static const char *const class_notes[OUTCOME_CLASS_CT] = {
 	[OUTCOME_CANCELLED] = "stopped before its end",
 	[OUTCOME_INTERNAL] = "a fault of poolmap: report it",
 };
+
+const char *summary_class_note(unsigned class)
+{
+	const char *text = class < OUTCOME_CLASS_CT ? class_notes[class] : NULL;
+	return text ? text : "";
+}
 
 static struct row *add_row(
 	struct counts *counts, unsigned indent, const char *label, uint64_t ct)
@@ -108,6 +113,9 @@ static void add_jobs(struct counts *counts)
 	uint64_t done = counts->page->tally->done;
 	struct row *row = add_row(counts, 0, "jobs", done);
 	row->gap = true;
+	if (f->unknown & SUMMARY_NO_RUN) {
+		return;
+	}
 	figure_elapsed(time, f->elapsed_us);
 	rate_text(rate, page_per_second(counts->page, done));
 	bool rated = done > 1 && f->elapsed_us;
@@ -121,8 +129,9 @@ static void add_classes(struct counts *counts)
 	const struct tally *t = counts->page->tally;
 	add_row(counts, 0, "ok", tally_ok(t))->share = true;
 	add_row(counts, 0, "failed", tally_failed(t))->share = true;
+	bool known = !(counts->page->facts->unknown & SUMMARY_NO_CLASSES);
 	for (unsigned class = OUTCOME_OK + 1; class < OUTCOME_CLASS_CT; class ++) {
-		if (!t->by_class[class]) {
+		if (!t->by_class[class] || !known) {
 			continue;
 		}
 		struct row *row = add_row(
@@ -145,11 +154,10 @@ static unsigned next_status(const struct tally *t, const bool *marked)
 	return best;
 }
 
-/* Mark the most frequent ones; return how many jobs have another. */
-static uint64_t mark_statuses(const struct tally *t, bool *marked)
+uint64_t summary_mark_statuses(const struct tally *t, bool marked[TALLY_STATUS_CT])
 {
 	uint64_t others = t->done - t->by_status[0];
-	for (unsigned i = 0; i < STATUS_ROWS_MAX; i++) {
+	for (unsigned i = 0; i < SUMMARY_STATUS_ROWS; i++) {
 		unsigned status = next_status(t, marked);
 		if (!status) {
 			break;
@@ -171,7 +179,7 @@ static void add_status(
 static void add_statuses(struct counts *counts)
 {
 	bool marked[TALLY_STATUS_CT] = {false};
-	uint64_t others = mark_statuses(counts->page->tally, marked);
+	uint64_t others = summary_mark_statuses(counts->page->tally, marked);
 	bool first = true;
 	for (unsigned status = 1; status < TALLY_STATUS_CT; status++) {
 		if (marked[status]) {
