@@ -50,20 +50,27 @@ int buf_puts(struct buf *b, const char *text)
 	return buf_put(b, text, strlen(text));
 }
 
+int buf_vprintf(struct buf *b, const char *fmt, va_list args)
+{
+	va_list again;
+	va_copy(again, args);
+	int need = vsnprintf(NULL, 0, fmt, args);
+	int err = need < 0 ? PM_ENOMEM : buf_reserve(b, (size_t)need + 1);
+	if (!err) {
+		vsnprintf(b->data + b->len, (size_t)need + 1, fmt, again);
+		b->len += (size_t)need;
+	}
+	va_end(again);
+	return err;
+}
+
 int buf_printf(struct buf *b, const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
-	int need = vsnprintf(NULL, 0, fmt, args);
+	int err = buf_vprintf(b, fmt, args);
 	va_end(args);
-	if (need < 0 || buf_reserve(b, (size_t)need + 1)) {
-		return PM_ENOMEM;
-	}
-	va_start(args, fmt);
-	vsnprintf(b->data + b->len, (size_t)need + 1, fmt, args);
-	va_end(args);
-	b->len += (size_t)need;
-	return 0;
+	return err;
 }
 
 void buf_consume(struct buf *b, size_t len)

@@ -28,6 +28,8 @@ int buf_put(struct buf *b, const void *bytes, size_t len);
 int buf_puts(struct buf *b, const char *text);
 int buf_printf(struct buf *b, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+int buf_vprintf(struct buf *b, const char *fmt, va_list args)
+	__attribute__((format(printf, 2, 0)));
 
 /* Drop the first `len` bytes. */
 void buf_consume(struct buf *b, size_t len);

@@ -16,7 +16,8 @@
 static const struct {
 	const char *name;
 	enum options_command command;
-} commands[] = {{"run", COMMAND_RUN}, {"config", COMMAND_CONFIG}};
+} commands[] = {
+	{"run", COMMAND_RUN}, {"report", COMMAND_REPORT}, {"config", COMMAND_CONFIG}};
 
 enum { COMMAND_NAME_CT = sizeof(commands) / sizeof(commands[0]) };
 
@@ -109,13 +110,22 @@ static int argument_of(const struct option_row *row)
 	return can_be_undone ? optional_argument : no_argument;
 }
 
-static void fill_getopt_tables(struct getopt_tables *t)
+static unsigned scope_of(const struct flags *f)
+{
+	return f->command == COMMAND_REPORT ? SCOPE_REPORT : SCOPE_FLAG;
+}
+
+static void fill_getopt_tables(const struct flags *f, struct getopt_tables *t)
 {
 	char *s = t->shorts;
+	struct option *l = t->longs;
 	*s++ = ':'; /* tell a missing value from an unknown option */
 	for (int i = 0; i < OPTION_CT; i++) {
 		const struct option_row *row = &option_rows[i];
-		t->longs[i] = (struct option){
+		if (!(row->scope & scope_of(f))) {
+			continue;
+		}
+		*l++ = (struct option){
 			row->name, argument_of(row), NULL, LONG_BASE + i};
 		if (row->letter) {
 			*s++ = row->letter;
@@ -125,15 +135,17 @@ static void fill_getopt_tables(struct getopt_tables *t)
 		}
 	}
 	*s = '\0';
-	t->longs[OPTION_CT] = (struct option){0};
+	*l = (struct option){0};
 }
 
 /* The row of a number that getopt_long() returned, or NULL. */
-static const struct option_row *row_of(int got)
+static const struct option_row *row_of(const struct flags *f, int got)
 {
 	for (int i = 0; i < OPTION_CT; i++) {
-		if (got == LONG_BASE + i || (got && got == option_rows[i].letter)) {
-			return &option_rows[i];
+		const struct option_row *row = &option_rows[i];
+		bool named = got == LONG_BASE + i || (got && got == row->letter);
+		if (named && (row->scope & scope_of(f))) {
+			return row;
 		}
 	}
 	return NULL;
@@ -147,7 +159,7 @@ static int unknown_flag(const struct flags *f, const char *word)
 	snprintf(name, sizeof(name), "%.*s", len < 60 ? len : 60, word);
 	bool is_long = strncmp(name, "--", 2) == 0;
 	const struct option_row *near =
-		is_long ? options_nearest(name + 2, SCOPE_FLAG) : NULL;
+		is_long ? options_nearest(name + 2, scope_of(f)) : NULL;
 	if (near) {
 		message_print(name, "unknown option; did you mean --%s?", near->name);
 	} else {
@@ -161,7 +173,7 @@ static int unknown_flag(const struct flags *f, const char *word)
  * one too many: optopt tells which. */
 static int bad_flag(const struct flags *f, int got, char **argv)
 {
-	const struct option_row *row = row_of(optopt);
+	const struct option_row *row = row_of(f, optopt);
 	const char letter[] = {'-', (char)optopt, '\0'};
 	if (!row) {
 		return unknown_flag(f, optopt ? letter : argv[optind - 1]);
@@ -207,7 +219,7 @@ static void note_flag(struct flags *f, const struct option_row *row)
 static int read_flags(struct flags *f, int argc, char **argv)
 {
 	struct getopt_tables tables = {0};
-	fill_getopt_tables(&tables);
+	fill_getopt_tables(f, &tables);
 	optind = 0; /* glibc: start afresh, argv may be another one than before */
 	opterr = 0;
 	while (!is_answered(f)) {
@@ -216,7 +228,7 @@ static int read_flags(struct flags *f, int argc, char **argv)
 			return 0;
 		}
 		bool is_bad = got == ':' || got == '?';
-		const struct option_row *row = is_bad ? NULL : row_of(got);
+		const struct option_row *row = is_bad ? NULL : row_of(f, got);
 		if (!row) {
 			return bad_flag(f, got, argv);
 		}
@@ -229,6 +241,25 @@ static int read_flags(struct flags *f, int argc, char **argv)
 	return 0;
 }
 
+/* One, for two files are two reports. */
+static int check_results(size_t ct, char **words)
+{
+	if (ct == 0) {
+		message_print("no results",
+			"name a results file, as in poolmap report results.jsonl (see "
+			"poolmap report --help)");
+	} else if (ct > 1) {
+		message_print(words[1],
+			"poolmap report takes one results file (see poolmap report "
+			"--help)");
+	} else if (!words[0][0]) {
+		message_print("results", "an empty name is no file");
+	} else {
+		return 0;
+	}
+	return EXIT_USAGE;
+}
+
 static int note_inputs(struct flags *f, size_t ct, char **words)
 {
 	if (f->command == COMMAND_CONFIG && ct > 0) {
@@ -238,7 +269,7 @@ static int note_inputs(struct flags *f, size_t ct, char **words)
 	}
 	f->inputs = words;
 	f->input_ct = ct;
-	return 0;
+	return f->command == COMMAND_REPORT ? check_results(ct, words) : 0;
 }
 
 int flags_read(struct flags *f, int argc, char **argv)

@@ -39,17 +39,20 @@ static const char overview[] =
 	"poolmap - fetch a list of URLs with a pool of worker processes\n"
 	"\n"
 	"Usage: poolmap run [OPTION]... [JOBFILE]...\n"
+	"       poolmap report RESULTS [OPTION]...\n"
 	"       poolmap config [OPTION]...\n"
 	"       poolmap --help | --version\n"
 	"\n"
 	"Commands:\n"
 	"  run      fetch every job, write one result per job, in the order of the "
 	"jobs\n"
+	"  report   summarise a results file\n"
 	"  config   print the effective configuration, and where each value comes "
 	"from\n"
 	"\n"
 	"Examples:\n"
 	"  poolmap run urls.txt -o results.jsonl\n"
+	"  poolmap report results.jsonl --html report.html\n"
 	"  poolmap config -c 500\n"
 	"\n"
 	"poolmap COMMAND --help says more about a command.\n";
@@ -105,6 +108,36 @@ static const char run_foot[] =
 	"  130  stopped by SIGINT, 143 by SIGTERM: the first finishes what is in "
 	"flight,\n"
 	"       a second one stops at once; --resume goes on\n";
+
+static const char report_head[] =
+	"poolmap report - summarise a results file\n"
+	"\n"
+	"Usage: poolmap report RESULTS [OPTION]...\n"
+	"\n"
+	"Says what came of the jobs: how many are ok, what failed and why, how long "
+	"they\n"
+	"took, host by host.  RESULTS is what poolmap run has written, JSON Lines or "
+	"CSV,\n"
+	"compressed or not; - is standard input.  A run may still be writing it.\n"
+	"\n"
+	"The text goes to standard output, unless another report goes there.  Users "
+	"and\n"
+	"passwords in URLs are left out.\n"
+	"\n"
+	"Examples:\n"
+	"  poolmap report results.jsonl\n"
+	"  poolmap report results.csv.gz --html report.html\n"
+	"  poolmap report results.jsonl --json - | jq .latency.p99\n"
+	"  jq -c 'select(.url|contains(\"/api/\"))' results.jsonl | poolmap report -\n";
+
+static const char report_foot[] =
+	"\n"
+	"Exit codes:\n"
+	"  0  the report is made, whether jobs failed or not\n"
+	"  2  usage error\n"
+	"  3  RESULTS cannot be read\n"
+	"  4  a report cannot be written\n"
+	"  6  RESULTS holds no results of poolmap, or is damaged\n";
 
 static const char config_help[] =
 	"poolmap config - print the effective configuration\n"
@@ -186,26 +219,45 @@ static void print_option(const struct option_row *row)
 	putchar('\n');
 }
 
-static void print_options(void)
+/* Those of a group; the title, when there are any. */
+static void print_group(size_t group, unsigned scope)
 {
-	for (size_t group = 0; group < GROUP_CT; group++) {
-		printf("\n%s:\n", group_titles[group]);
-		for (size_t i = 0; i < OPTION_CT; i++) {
-			if (option_rows[i].group == group) {
-				print_option(&option_rows[i]);
+	bool titled = false;
+	for (size_t i = 0; i < OPTION_CT; i++) {
+		if (option_rows[i].group == group && (option_rows[i].scope & scope)) {
+			if (!titled) {
+				printf("\n%s:\n", group_titles[group]);
 			}
+			titled = true;
+			print_option(&option_rows[i]);
 		}
 	}
 }
 
+static void print_command(const char *head, enum option_scope scope, const char *foot)
+{
+	fputs(head, stdout);
+	for (size_t group = 0; group < GROUP_CT; group++) {
+		print_group(group, scope);
+	}
+	fputs(foot, stdout);
+}
+
 int options_print_help(enum options_command about)
 {
-	if (about == COMMAND_RUN) {
-		fputs(run_head, stdout);
-		print_options();
-		fputs(run_foot, stdout);
-	} else {
-		fputs(about == COMMAND_CONFIG ? config_help : overview, stdout);
+	switch (about) {
+	case COMMAND_RUN:
+		print_command(run_head, SCOPE_FLAG, run_foot);
+		break;
+	case COMMAND_REPORT:
+		print_command(report_head, SCOPE_REPORT, report_foot);
+		break;
+	case COMMAND_CONFIG:
+		fputs(config_help, stdout);
+		break;
+	default:
+		fputs(overview, stdout);
+		break;
 	}
 	return finish();
 }

@@ -13,6 +13,7 @@
 #include "common/cli/settings.h"
 #include "master/cli/help.h"
 #include "master/cli/options.h"
+#include "master/cli/report.h"
 #include "master/cli/run.h"
 
 /* A standard descriptor that is closed would be given to the next file that is
@@ -65,6 +66,9 @@ int main(int argc, char **argv)
 		break;
 	case COMMAND_CONFIG:
 		code = options_print_config(&options);
+		break;
+	case COMMAND_REPORT:
+		code = report_command(&options);
 		break;
 	case COMMAND_RUN:
 		settings = options.settings; /* before the workers are forked */

@@ -244,6 +244,12 @@ static int set_from_flags(struct options *o, const struct flags *f)
 	return code;
 }
 
+const char *options_text(const struct options *o, enum option_id id)
+{
+	const struct option_value *value = &o->values[id];
+	return value->text_ct ? value->texts[value->text_ct - 1] : NULL;
+}
+
 static int set_inputs(struct options *o, const struct flags *f)
 {
 	const size_t ct = f->input_ct;
@@ -276,6 +282,14 @@ static int set_all(struct options *o, const struct flags *f)
 	return code ? code : options_check(o);
 }
 
+/* Nothing of it can be set elsewhere. */
+static int set_report(struct options *o, const struct flags *f)
+{
+	int code = set_from_flags(o, f);
+	code = code ? code : set_inputs(o, f);
+	return code ? code : options_check_report(o);
+}
+
 int options_load(struct options *options, int argc, char **argv)
 {
 	struct flags flags = {0};
@@ -286,6 +300,8 @@ int options_load(struct options *options, int argc, char **argv)
 	if (!code &&
 		(flags.command == COMMAND_RUN || flags.command == COMMAND_CONFIG)) {
 		code = set_all(options, &flags);
+	} else if (!code && flags.command == COMMAND_REPORT) {
+		code = set_report(options, &flags);
 	}
 	flags_fini(&flags);
 	if (code) {

@@ -26,6 +26,7 @@ enum {
 
 enum options_command {
 	COMMAND_RUN,
+	COMMAND_REPORT,
 	COMMAND_CONFIG,
 	COMMAND_HELP,
 	COMMAND_VERSION,
@@ -77,13 +78,17 @@ struct options {
  * answered by options_print_help() and options_print_version(), COMMAND_CONFIG
  * by options_print_config(), all in master/cli/help.h.  For COMMAND_RUN it
  * copies `settings` to the global one, and keeps *options until the end, for
- * settings points into it.
+ * settings points into it.  For COMMAND_REPORT only flags are
+ * read; `settings.inputs` is the one results file.
  *
  * `settings.inputs` is { "-" } when no job file is given.  That job files can
  * be read, and are regular files for --resume, is checked where they are
  * opened. */
 int options_load(struct options *options, int argc, char **argv);
 void options_fini(struct options *options);
+
+/* The text of an option that is no list, NULL: it has none. */
+const char *options_text(const struct options *options, enum option_id id);
 
 /* The row of a name, or NULL. */
 const struct option_row *options_named(const char *name);

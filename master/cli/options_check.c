@@ -272,6 +272,27 @@ static void fold_fail_fast(struct options *o)
 	}
 }
 
+/* As the names say; that two of them are one file is seen where they are opened. */
+int options_check_report(const struct options *o)
+{
+	const char *json = options_text(o, OPTION_JSON);
+	const char *html = options_text(o, OPTION_HTML);
+	const char *in = o->settings.inputs[0];
+	if (json && html && strcmp(json, html) == 0) {
+		message_print(
+			"--html", "cannot go where --json goes; name another file");
+		return EXIT_USAGE;
+	}
+	const char *same = json && strcmp(json, in) == 0   ? "--json"
+			   : html && strcmp(html, in) == 0 ? "--html"
+							   : NULL;
+	if (same && strcmp(in, "-") != 0) {
+		message_print(same, "is the results file, too; name another file");
+		return EXIT_USAGE;
+	}
+	return 0;
+}
+
 int options_check(struct options *o)
 {
 	int code = check_conflicts(o);

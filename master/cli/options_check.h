@@ -17,4 +17,7 @@
 /* Returns 0 or, with the reason printed, the exit code to end with. */
 int options_check(struct options *o);
 
+/* The same for poolmap report. */
+int options_check_report(const struct options *o);
+
 #endif

@@ -52,6 +52,7 @@ enum option_scope {
 	SCOPE_ENV = 2,
 	SCOPE_FILE = 4,
 	SCOPE_ALL = 7,
+	SCOPE_REPORT = 8, /* a flag of poolmap report; the others are none there */
 };
 
 /* Headings of --help, in this order. */
@@ -64,6 +65,7 @@ enum option_scope {
 	X(STOPS, "When to stop early")                                                 \
 	X(NETWORK, "Connections and trust")                                            \
 	X(POOL, "The pool")                                                            \
+	X(REPORT, "Reports")                                                           \
 	X(OTHER, "Other")
 
 enum option_group {
@@ -269,10 +271,16 @@ enum option_group {
 	X(NO_CONFIG, "no-config", 0, SWITCH, SCOPE_FLAG, OTHER, \
 		NOWHERE, 0, 0, "no", NULL, \
 		"read no configuration file") \
-	X(HELP, "help", 'h', ACTION, SCOPE_FLAG, OTHER, \
+	X(JSON, "json", 0, FILE, SCOPE_REPORT, REPORT, \
+		NOWHERE, 0, 0, "", "FILE", \
+		"write the report here, as one JSON object; - is standard output") \
+	X(HTML, "html", 0, FILE, SCOPE_REPORT, REPORT, \
+		NOWHERE, 0, 0, "", "FILE", \
+		"write it here, as a page for a browser; - is standard output") \
+	X(HELP, "help", 'h', ACTION, SCOPE_FLAG | SCOPE_REPORT, OTHER, \
 		NOWHERE, 0, 0, "", NULL, \
 		"print this help") \
-	X(VERSION, "version", 0, ACTION, SCOPE_FLAG, OTHER, \
+	X(VERSION, "version", 0, ACTION, SCOPE_FLAG | SCOPE_REPORT, OTHER, \
 		NOWHERE, 0, 0, "", NULL, \
 		"print the versions of poolmap and of its libraries")
 /* clang-format on */

@@ -19,18 +19,10 @@
 
 void page_say(struct page *p, const char *fmt, ...)
 {
-	va_list args, again;
+	va_list args;
 	va_start(args, fmt);
-	va_copy(again, args);
-	int need = vsnprintf(NULL, 0, fmt, args);
+	p->err = p->err ? p->err : buf_vprintf(p->out, fmt, args);
 	va_end(args);
-	if (need < 0 || p->err || buf_reserve(p->out, (size_t)need + 1)) {
-		p->err = PM_ENOMEM;
-	} else {
-		vsnprintf(p->out->data + p->out->len, (size_t)need + 1, fmt, again);
-		p->out->len += (size_t)need;
-	}
-	va_end(again);
 }
 
 void page_say_path(struct page *p)
@@ -42,6 +34,15 @@ double page_per_second(const struct page *p, uint64_t ct)
 {
 	uint64_t us = p->facts->elapsed_us;
 	return us ? (double)ct * 1e6 / (double)us : 0;
+}
+
+/* The page is there as a whole or not at all. */
+static int finish(const struct page *p, size_t before)
+{
+	if (p->err) {
+		p->out->len = before;
+	}
+	return p->err;
 }
 
 /* -------------------------------------------------------------- the answer */
@@ -80,6 +81,18 @@ static void say_outcome(struct page *p)
 	}
 }
 
+int summary_render_outcome(struct buf *out, const struct tally *tally)
+{
+	struct page page = {.out = out, .tally = tally};
+	size_t before = out->len;
+	if (tally->done) {
+		say_outcome(&page);
+	} else {
+		page_say(&page, "there are no results in it.\n");
+	}
+	return finish(&page, before);
+}
+
 static void say_finished(struct page *p)
 {
 	page_say(p, "Done: ");
@@ -100,11 +113,7 @@ static void say_of_results(struct page *p)
 		page_say_path(p);
 	}
 	page_say(p, ": ");
-	if (p->tally->done) {
-		say_outcome(p);
-	} else {
-		page_say(p, "there are no results in it.\n");
-	}
+	p->err = p->err ? p->err : summary_render_outcome(p->out, p->tally);
 }
 
 static void say_when(struct page *p)
@@ -257,15 +266,6 @@ static void say_details(struct page *p)
 }
 
 /* ---------------------------------------------------------------- the whole */
-
-/* The page is there as a whole or not at all. */
-static int finish(const struct page *p, size_t before)
-{
-	if (p->err) {
-		p->out->len = before;
-	}
-	return p->err;
-}
 
 int summary_render(struct buf *out, const struct summary_facts *facts)
 {

@@ -69,6 +69,9 @@ int summary_render(struct buf *out, const struct summary_facts *facts);
  * run.  `output` is where they were read. */
 int summary_render_results(struct buf *out, const struct summary_facts *facts);
 
+/* Only "3 of 10 jobs failed." and a LF. */
+int summary_render_outcome(struct buf *out, const struct tally *tally);
+
 /* "nothing came for too long", for a class of failures. */
 const char *summary_class_note(unsigned class);
 

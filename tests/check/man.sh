@@ -195,7 +195,8 @@ env -i API_TOKEN=x "$build/poolmap" config --config "$dir/poolmap.conf" >/dev/nu
 
 # From "  -o, --output FILE   where ... (default -)", over several lines:
 # ".It Fl o , Fl -output Ar FILE", and "Default: -." or nothing.
-env -i "$build/poolmap" run --help | awk '
+help_options() {
+	env -i "$build/poolmap" "$1" --help | awk '
 	function tell() {
 		said = ""
 		if (match(text, /\(default [^)]*\)$/)) {
@@ -220,14 +221,31 @@ env -i "$build/poolmap" run --help | awk '
 		text = end ? substr(line, end) : ""
 		next
 	}
-	/^      / {sub(/^ */, ""); text = text " " $0}' >"$dir/help"
-[ "$(wc -l <"$dir/help")" -ge 20 ] || fail "cannot read poolmap run --help"
+	/^      / {sub(/^ */, ""); text = text " " $0}'
+}
 
-awk 'more {said = said $0; more = 0}
-	/^\.It Fl / {if (item) print item "|" said; item = $0; said = ""}
-	/^Default: / {said = $0; more = sub(/\\c$/, "", said)}
-	/^\.Ss Job files/ {print item "|" said; exit}' master/cli/poolmap.1 >"$dir/page"
+# Those of the page in its sections from FROM to the one before TO.
+page_options() {
+	awk -v from="$1" -v to="$2" '
+		index($0, from) == 1 {on = 1}
+		!on {next}
+		index($0, to) == 1 {if (item) print item "|" said; exit}
+		more {said = said $0; more = 0}
+		/^\.It Fl / {if (item) print item "|" said; item = $0; said = ""}
+		/^Default: / {said = $0; more = sub(/\\c$/, "", said)}' master/cli/poolmap.1
+}
+
+help_options run >"$dir/help"
+[ "$(wc -l <"$dir/help")" -ge 20 ] || fail "cannot read poolmap run --help"
+page_options '.Ss Results' '.Ss Job files' >"$dir/page"
 diff "$dir/help" "$dir/page" ||
 	fail "poolmap run --help (<) and master/cli/poolmap.1 (>) have different options"
+
+# Without those that all commands have, which are described there.
+help_options report | grep -v 'Fl -help|\|Fl -version|' >"$dir/help"
+[ -s "$dir/help" ] || fail "cannot read poolmap report --help"
+page_options '.Ss Reports' '.Sh ENVIRONMENT' >"$dir/page"
+diff "$dir/help" "$dir/page" ||
+	fail "poolmap report --help (<) and master/cli/poolmap.1 (>) have different options"
 
 exit $bad

@@ -3,7 +3,8 @@
 #
 # options.sh BUILD_DIR - every option of the table is told to the user.
 #
-# Each row of master/cli/options_table.h must stand in `poolmap run --help`;
+# Each row of master/cli/options_table.h must stand in `poolmap run --help`, or, when
+# its scope says so, in `poolmap report --help`;
 # each that may stand in a file must stand in config/poolmap.conf, as a comment
 # with its default, and nothing else may stand there.  What the defaults are is
 # asked of the command itself.  Exits 1 and names what is missing.
@@ -22,12 +23,21 @@ missing() {
 
 names=$(sed -n 's/^[[:space:]]*X([A-Z0-9_]*, "\([a-z0-9-]*\)", .*/\1/p' "$table")
 help=$(env -i "$poolmap" run --help) || missing "poolmap run --help fails"
+report_help=$(env -i "$poolmap" report --help) || missing "poolmap report --help fails"
 effective=$(env -i "$poolmap" config --no-config) || missing "poolmap config fails"
 
 # A wrong pattern above must not make this check succeed.
 [ "$(echo "$names" | wc -l)" -ge 50 ] || missing "$table: cannot find its rows"
 
 for name in $names; do
+	scope=$(grep -A1 "X([A-Z0-9_]*, \"$name\"," "$table" | grep -o 'SCOPE_[A-Z_]*')
+	case $scope in
+	*SCOPE_REPORT*)
+		echo "$report_help" | grep -qE "^  (-.,|   ) --$name( |\$)" ||
+			missing "--$name: not in poolmap report --help"
+		;;
+	esac
+	[ "$scope" != SCOPE_REPORT ] || continue
 	echo "$help" | grep -qE "^  (-.,|   ) --$name( |\$)" ||
 		missing "--$name: not in poolmap run --help"
 
@@ -35,7 +45,7 @@ for name in $names; do
 	line=$(echo "$effective" | sed -n "s/^\($name = .*[^ ]\)  *# default\$/\1/p")
 	if [ -n "$line" ]; then
 		grep -qxF "# $line" "$conf" || missing "$conf: lacks \"# $line\""
-	elif ! grep -A1 "X([A-Z0-9_]*, \"$name\"," "$table" | grep -q 'SCOPE_FLAG'; then
+	elif ! echo "$scope" | grep -q 'SCOPE_FLAG'; then
 		missing "$name: may stand in a file, but is not in poolmap config"
 	fi
 done

@@ -582,7 +582,7 @@ Test(options, refuses_what_it_does_not_know, .timeout = 10)
 	       "--help)",
 		NULL);
 	refuse("rnu: unknown command; did you mean poolmap run?", "rnu", NULL);
-	refuse("report: unknown command (see poolmap --help)", "report", "x", NULL);
+	refuse("fetch: unknown command (see poolmap --help)", "fetch", "x", NULL);
 	refuse("-q: options follow the command, as in poolmap run -q (see poolmap "
 	       "--help)",
 		"-q", "run", NULL);
@@ -839,7 +839,7 @@ static void expect_narrow(const char *text)
 Test(options, prints_help_of_80_columns_with_every_option, .timeout = 10)
 {
 	const enum options_command about[] = {
-		COMMAND_HELP, COMMAND_CONFIG, COMMAND_RUN};
+		COMMAND_HELP, COMMAND_CONFIG, COMMAND_REPORT, COMMAND_RUN};
 	struct capture c;
 	for (size_t i = 0; i < LENGTH(about); i++) {
 		capture_start(&c, STDOUT_FILENO);
@@ -851,6 +851,9 @@ Test(options, prints_help_of_80_columns_with_every_option, .timeout = 10)
 	}
 	for (size_t i = 0; i < OPTION_CT; i++) {
 		char name[64];
+		if (!(option_rows[i].scope & SCOPE_FLAG)) {
+			continue;
+		}
 		snprintf(name, sizeof(name), " --%s", option_rows[i].name);
 		const char *at = strstr(c.text, name);
 		cr_assert_not_null(at, "no%s", name);
@@ -1033,6 +1036,17 @@ Test(options, can_be_finished_twice, .timeout = 10)
 	cr_assert_null(o.settings.headers);
 }
 
+Test(options, of_a_report_are_its_own, .timeout = 10)
+{
+	struct options o;
+	load(&o, "report", "--html", "a", "r.jsonl", "--html=b", NULL);
+	cr_assert_eq(o.command, COMMAND_REPORT);
+	cr_assert_str_eq(o.settings.inputs[0], "r.jsonl");
+	cr_assert_str_eq(options_text(&o, OPTION_HTML), "b");
+	cr_assert_null(options_text(&o, OPTION_JSON));
+	options_fini(&o);
+}
+
 Test(options, has_a_consistent_table, .timeout = 10)
 {
 	for (size_t i = 0; i < OPTION_CT; i++) {
@@ -1044,7 +1058,8 @@ Test(options, has_a_consistent_table, .timeout = 10)
 		cr_assert_eq(
 			options_named(row->name), row, "%s is there twice", row->name);
 		cr_assert_geq(row->max, row->min, "%s", row->name);
-		cr_assert(row->scope & SCOPE_FLAG, "%s is no flag", row->name);
+		cr_assert(row->scope & (SCOPE_FLAG | SCOPE_REPORT), "%s is no flag",
+			row->name);
 		for (size_t j = 0; j < i && row->letter; j++) {
 			cr_assert_neq(row->letter, option_rows[j].letter,
 				"-%c is there twice", row->letter);
