@@ -43,8 +43,8 @@ void histogram_join(struct histogram *h, const struct histogram *other);
  * the histogram is empty, as for the three below. */
 uint64_t histogram_quantile(const struct histogram *h, unsigned permille);
 
-/* Where bucket `i` begins, and bucket i-1 ends, for whom draws them. */
-uint64_t histogram_bucket_us(unsigned i);
+/* Where a bucket begins, and the one before it ends, for whom draws them. */
+uint64_t histogram_bucket_us(unsigned bucket);
 
 uint64_t histogram_min(const struct histogram *h);
 uint64_t histogram_max(const struct histogram *h);

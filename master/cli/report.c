@@ -86,19 +86,30 @@ static int check_path(const char *path, const char *results)
 	return EXIT_USAGE;
 }
 
+static const char *name_of(const struct wanted *wanted)
+{
+	return strcmp(wanted->path, "-") == 0 ? "standard output" : wanted->path;
+}
+
+static int put_report(const struct wanted *wanted, const struct buf *out)
+{
+	int error = durable_put(wanted->path, out);
+	if (error) {
+		message_print(name_of(wanted), "the report cannot be written: %s",
+			strerror(error));
+	}
+	return error ? EXIT_OUTPUT : 0;
+}
+
 static int write_report(const struct wanted *wanted, const struct report_facts *f)
 {
 	struct buf out = {0};
-	const char *path = wanted->path;
-	const char *name = strcmp(path, "-") == 0 ? "standard output" : path;
-	int code = 0, error = 0;
+	int code = EXIT_WORKERS;
 	if (wanted->render(&out, f)) {
-		message_print(name, "the report is not written: out of memory");
-		code = EXIT_WORKERS;
-	} else if ((error = durable_put(path, &out))) {
 		message_print(
-			name, "the report cannot be written: %s", strerror(error));
-		code = EXIT_OUTPUT;
+			name_of(wanted), "the report is not written: out of memory");
+	} else {
+		code = put_report(wanted, &out);
 	}
 	buf_fini(&out);
 	return code;

@@ -73,12 +73,13 @@ static double log2_of(uint64_t us)
 {
 	unsigned whole = 63u - (unsigned)__builtin_clzll(us);
 	double rest = (double)us / (double)(UINT64_C(1) << whole), part = 0, bit = 0.5;
-	for (int i = 0; i < LOG_BITS; i++, bit /= 2) {
+	for (int i = 0; i < LOG_BITS; i++) {
 		rest *= rest;
 		if (rest >= 2) {
 			rest /= 2;
 			part += bit;
 		}
+		bit /= 2;
 	}
 	return whole + part;
 }

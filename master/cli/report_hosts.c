@@ -82,12 +82,14 @@ static int add_few(struct report_host *host, uint64_t us)
 		}
 		host->few = few;
 	}
+	/* NOLINTNEXTLINE(gcc-malloc-leak): the host keeps it */
 	host->few[host->few_ct++] = us;
 	return 0;
 }
 
 static int add_latency(struct report_host *host, uint64_t us)
 {
+	/* NOLINTNEXTLINE(gcc-malloc-leak): the host keeps it */
 	if (host->few_ct == FEW_MAX && change_to_histogram(host)) {
 		return PM_ENOMEM;
 	}
@@ -149,12 +151,13 @@ static struct report_host *new_host(
 	if (h->ct == REPORT_HOSTS_MAX) {
 		make_room(h);
 	}
-	char *copy = strndup(name, len);
-	if (!copy) {
+	struct report_host *host = &h->list[h->ct];
+	*host = (struct report_host){.name = strndup(name, len)};
+	/* NOLINTNEXTLINE(gcc-malloc-leak): the host keeps it */
+	if (!host->name) {
 		return NULL;
 	}
-	struct report_host *host = &h->list[h->ct++];
-	*host = (struct report_host){.name = copy};
+	h->ct++;
 	h->slots[slot_of(h, name, len)] = (uint32_t)h->ct;
 	return host;
 }

@@ -158,7 +158,9 @@ static int pass_rest(struct report_lines *l, size_t *lf)
 		const char *end = memchr(block, '\n', len);
 		size_t to = end ? (size_t)(end - block) : len;
 		zeros = zeros || memchr(block, '\0', to);
-		last = to ? block[to - 1] : last;
+		if (to) {
+			last = block[to - 1];
+		}
 		*lf = end ? REPORT_LINE_MAX + to : 0;
 	}
 	return !*lf          ? 0

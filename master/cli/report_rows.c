@@ -67,14 +67,13 @@ int report_rows_names(struct report_lines *l)
 {
 	enum row_state state = ROW_START;
 	size_t end = 0;
-	int code = 0;
 	l->line = l->lf_ct = 1;
 	while ((end += row_end(&format, &state, l->data.data + end,
 			l->data.len - end)) == l->data.len) {
 		if (l->data.len > NAMES_MAX) {
 			return no_names(l);
 		}
-		code = report_lines_fill(l);
+		int code = report_lines_fill(l);
 		if (code || l->eof) {
 			return code ? code : check_torn_names(l);
 		}

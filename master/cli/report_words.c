@@ -42,8 +42,9 @@ static char *cut(char *text, size_t most)
 		return text;
 	}
 	memcpy(text + most - 3, "...", 4);
-	char *kept = realloc(text, most + 1);
-	return kept ? kept : text;
+	char *kept = strdup(text);
+	free(text);
+	return kept;
 }
 
 /* A user may be long, too: it is looked for in all of the text. */
@@ -91,6 +92,7 @@ static int put_html(struct buf *out, const char *text, size_t len)
 static int put_shown(struct buf *out, const char *text, size_t most, bool html)
 {
 	size_t len = strlen(text), end = len < most ? len : most;
+	bool whole = len <= most;
 	int err = 0;
 	for (size_t at = 0; at < end && !err;) {
 		char shown[SHOWN_CHAR_MAX];
@@ -99,7 +101,7 @@ static int put_shown(struct buf *out, const char *text, size_t most, bool html)
 		err = html ? put_html(out, shown, shown_len)
 			   : buf_put(out, shown, shown_len);
 	}
-	return err || end == len ? err : buf_puts(out, "...");
+	return err || whole ? err : buf_puts(out, "...");
 }
 
 int report_put_plain(struct buf *out, const char *text, size_t most)

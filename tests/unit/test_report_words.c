@@ -77,6 +77,7 @@ static const char *shown(int (*put)(struct buf *out, const char *text, size_t mo
 
 Test(report_words, are_escaped_for_where_they_go, .timeout = 10)
 {
+	/* NOLINTNEXTLINE(misc-misleading-bidirectional): that is what is escaped */
 	static const char text[] = "<a href=\"x\">&'\x1b\n\xff\xe2\x80\xae\xd7\xa9";
 	cr_assert_str_eq(shown(report_put_plain, text, 100),
 		"<a href=\"x\">&'\\x1b\\n\\xff\\xe2\\x80\\xae\xd7\xa9");
