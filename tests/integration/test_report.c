@@ -396,6 +396,36 @@ Test(report, keeps_only_a_part_of_long_urls, .timeout = 120)
 	bytes_fini(&text);
 }
 
+/* More hosts than are told apart, each with a job here and there, and one that has
+ * many: in a process that may have 96 MiB in all. */
+Test(report, takes_little_memory_for_many_hosts, .timeout = 120)
+{
+	enum { CT = RIG_SANITIZED ? 20000 : 300000, HOSTS = 60000 };
+	struct bytes text = {0};
+	struct run_result r;
+	for (int i = 0; i < CT; i++) {
+		bool many = i % 4 == 0;
+		jobs_add(&text,
+			"{\"index\":%d,\"url\":\"http://%s%d.example/\",\"ok\":true,"
+			"\"http_code\":200,\"time_total\":0.%06d}\n",
+			i, many ? "many" : "h", many ? 0 : i * 7 % HOSTS,
+			1 + i % 999999);
+	}
+	report(&r, text.data, text.len, 0,
+		((const char *const[]){"/bin/sh", "-c",
+			RIG_SANITIZED ? "exec \"$@\""
+				      : "ulimit -v 98304 && exec \"$@\"",
+			"sh", program("poolmap"), "report", "-", "--json", "-", NULL}));
+	json_t *made = json_of(r.out);
+	const json_t *first = json_array_get(field(made, "hosts"), 0);
+	cr_assert_eq(done_of(made), CT);
+	cr_assert_str_eq(text_in(first, "host"), "many0.example");
+	cr_assert_eq(done_of(first), CT / 4);
+	json_decref(made);
+	run_result_fini(&r);
+	bytes_fini(&text);
+}
+
 /* ------------------------------------------------------------------- output */
 
 Test(report, escapes_what_would_steer_a_terminal, .timeout = 120)
@@ -508,7 +538,7 @@ static const char hostile[] =
 Test(report, is_a_page_in_which_nobody_else_writes_markup, .timeout = 120)
 {
 	static const char *const never[] = {"<script", "<img", "<b>", "src=", "href",
-		"url(", "@import", "\x07", "\xe2\x80\xae"};
+		"url(", "@import", "\x07", "\x80\xae"};
 	char *page = page_of(hostile, sizeof hostile - 1);
 	check_well_formed(page);
 	for (size_t i = 0; i < sizeof never / sizeof never[0]; i++) {

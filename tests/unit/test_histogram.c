@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "master/cli/histogram.h"
 
@@ -155,4 +156,36 @@ Test(histogram, finds_ranks_that_would_overflow_a_product, .timeout = 10)
 	cr_assert_eq(histogram_quantile(&h, 499), 3);
 	cr_assert_eq(histogram_quantile(&h, 501), 7);
 	cr_assert_eq(histogram_quantile(&h, 999), 7);
+}
+
+/* As if all had been added to one; also to and from an empty one. */
+Test(histogram, joins_another, .timeout = 10)
+{
+	static struct histogram parts[3], all;
+	for (unsigned i = 0; i < RANDOM_CT; i++) {
+		uint64_t us = i % 100 ? random_latency() : 2 * HISTOGRAM_US_MAX;
+		histogram_add(&parts[i % 2], us);
+		histogram_add(&all, us);
+	}
+	histogram_join(&h, &parts[2]);
+	cr_assert_eq(memcmp(&h, &parts[2], sizeof h), 0);
+	histogram_join(&h, &parts[0]);
+	histogram_join(&h, &parts[2]);
+	histogram_join(&h, &parts[1]);
+	cr_assert_eq(memcmp(&h, &all, sizeof h), 0);
+}
+
+/* Each begins where the one before ends, and what it begins with is in it. */
+Test(histogram, has_buckets_that_follow_each_other, .timeout = 10)
+{
+	for (unsigned i = 1; i < HISTOGRAM_BUCKETS; i++) {
+		static struct histogram one;
+		uint64_t us = histogram_bucket_us(i);
+		cr_assert_gt(us, histogram_bucket_us(i - 1));
+		one = (struct histogram){0};
+		histogram_add(&one, us);
+		histogram_add(&one, us - 1 ? us - 1 : 1);
+		cr_assert(one.buckets[i], "bucket %u", i);
+		cr_assert(i == 1 || one.buckets[i - 1], "bucket %u", i);
+	}
 }

@@ -132,6 +132,37 @@ Test(summary, of_one_failed_job_to_standard_output, .timeout = 10, .init = begin
 		"Results of failed jobs say \"ok\":false; \"errormsg\" says why.\n");
 }
 
+/* Nothing of a run, and nothing that the results do not say. */
+Test(summary, of_results_that_are_read_again, .timeout = 10, .init = begin)
+{
+	facts.unknown = SUMMARY_NO_RUN;
+	facts.elapsed_us = 0;
+	add(3, OUTCOME_OK, 200, 87000, 100);
+	add(1, OUTCOME_DNS, 0, 0, 0);
+#define COUNTS                                                                         \
+	"results.jsonl: 1 of 4 jobs failed.\n"                                         \
+	"\n"                                                                           \
+	"  jobs       4\n"                                                             \
+	"  ok         3   75.0%\n"                                                     \
+	"  failed     1   25.0%\n"
+	buf_clear(&out);
+	cr_assert_eq(summary_render_results(&out, &facts), 0);
+	cr_assert_str_eq(buf_text(&out),
+		COUNTS "    dns      1   25.0%  host name not found\n"
+		       "\n"
+		       "  HTTP 200   3   75.0%\n"
+		       "\n"
+		       "  latency    p50 87 ms   p90 87 ms   p99 87 ms   max 87 ms\n"
+		       "  received   300 bytes\n");
+	facts.unknown |= SUMMARY_NO_CLASSES;
+	t.by_status[0] = t.done;
+	t.by_status[200] = t.bytes = 0;
+	t.latency = (struct histogram){0};
+	buf_clear(&out);
+	cr_assert_eq(summary_render_results(&out, &facts), 0);
+	cr_assert_str_eq(buf_text(&out), COUNTS);
+}
+
 Test(summary, of_a_run_where_some_failed, .timeout = 10, .init = begin)
 {
 	add(11900, OUTCOME_OK, 200, 87000, 5123);
