@@ -155,7 +155,7 @@ static int unknown_variable(const char *name)
 	}
 	const struct option_row *row = options_named(typed);
 	const struct option_row *near = options_nearest(typed, SCOPE_ENV);
-	if (row && !(row->scope & SCOPE_ENV)) {
+	if (row && row->scope & SCOPE_FLAG && !(row->scope & SCOPE_ENV)) {
 		message_print(name,
 			"may not be set in the environment; use --%s on the command "
 			"line",

@@ -693,6 +693,9 @@ Test(options, refuses_unknown_variables, .timeout = 10)
 		{"POOLMAP_FOO",
 			"POOLMAP_FOO: unknown variable; unset it (see poolmap run "
 			"--help)"},
+		{"POOLMAP_JSON",
+			"POOLMAP_JSON: unknown variable; unset it (see poolmap run "
+			"--help)"},
 		{"POOLMAP_", "POOLMAP_: unknown variable; unset it (see poolmap run "
 			     "--help)"},
 		{"POOLMAP_OUTPUT",
