@@ -39,7 +39,7 @@ unsigned pem_parts(const char *path)
 		parts |= part_of(line);
 	}
 	if (file) {
-		fclose(file);
+		(void)fclose(file);
 	}
 	return parts;
 }
